@@ -1,0 +1,91 @@
+/* A service definition: how a job becomes an HTTP request and what of the answer is the
+ * result (jobs/services/<service>.yaml; every key is documented in jobs/README.md). */
+#ifndef RB_JOBS_DEFINITION_H
+#define RB_JOBS_DEFINITION_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/network.h"
+#include "config/status.h"
+#include "config/yaml.h"
+#include "jobs/job.h"
+
+struct rb_params;
+struct rb_template;
+struct rb_request_template;
+
+/* Read-only after loading; owned by its rb_services. */
+struct rb_definition {
+    char *service;
+    char *description; /* may be NULL */
+    char *file;
+    struct rb_params *params;
+    json_t *secrets;             /* name → value */
+    struct rb_template *channel; /* NULL: a job must name its channel to be heard */
+    struct rb_request_template *request;
+    struct {
+        int64_t connect, per_try, total; /* ms */
+    } timeout;
+    struct {
+        int *success; /* HTTP statuses, ended by 0 */
+        char *select; /* JSON Pointer (RFC 6901), or NULL: the whole body */
+        int64_t max_bytes;
+    } result;
+    struct {
+        bool started, retrying, partial;
+    } progress;
+    struct {
+        struct rb_network *allow, *deny; /* NULL: worker.network alone */
+    } network;
+};
+
+/* Reads one definition. `file` names it in messages; the service must be called as the
+ * file without its ending. Mistakes are added to `errors`, then NULL. */
+struct rb_definition *rb_definition_compile(const char *file, const struct rb_yaml *root,
+                                            struct rb_errors *errors);
+void rb_definition_free(struct rb_definition *definition);
+
+/* Checks job->params against the definition; see rb_params_check. */
+RB_MUST_CHECK enum rb_status rb_definition_check(const struct rb_definition *definition,
+                                                 const struct rb_job *job,
+                                                 json_t **params, struct rb_error *error);
+
+/* The channel of a job that names none: appended to `out`. RB_NOT_FOUND when the
+ * definition has no `channel`; RB_INVALID when what is rendered is no channel name. */
+RB_MUST_CHECK enum rb_status rb_definition_channel(const struct rb_definition *definition,
+                                                   const struct rb_job *job,
+                                                   const json_t *params,
+                                                   struct rb_buffer *out,
+                                                   struct rb_error *error);
+
+/* One HTTP request, ready to be sent. */
+struct rb_request {
+    char *method;
+    char *url;      /* http or https; the host is the definition's own */
+    char **headers; /* "Name: value", ended by NULL */
+    char *body;     /* NULL: none; not NUL-terminated text but body_len bytes */
+    size_t body_len;
+};
+#define RB_REQUEST_MAX_BYTES (1024 * 1024)
+
+/* RB_OK: *request is the caller's (_free). RB_INVALID with a sentence (no secret in it),
+ * RB_TOO_LARGE or RB_NOMEM else. */
+RB_MUST_CHECK enum rb_status
+rb_definition_render(const struct rb_definition *definition, const struct rb_job *job,
+                     struct rb_text channel, const json_t *params,
+                     struct rb_request **request, struct rb_error *error);
+void rb_request_free(struct rb_request *request);
+
+/* Is the status a success, and what of the body is the result: appends raw JSON to `out`.
+ * Where nothing is selected from it, a JSON body passes byte for byte; other bodies
+ * become
+ * {"content_type","text"} or {"content_type","base64"}. An empty body is null. RB_INVALID
+ * with a sentence when `select` meets no JSON or nothing at the pointer. */
+bool rb_definition_success(const struct rb_definition *definition, int status);
+RB_MUST_CHECK enum rb_status
+rb_definition_result(const struct rb_definition *definition, struct rb_text content_type,
+                     struct rb_text body, struct rb_buffer *out, struct rb_error *error);
+
+#endif

@@ -1,0 +1,69 @@
+/* A link to Redis for commands: hiredis async on libev, with reconnect, its own timeouts
+ * and one promise: the callback of every command is called exactly once.
+ *
+ * While it is down commands are answered with RB_UNAVAILABLE at once (from the loop,
+ * never from inside rb_link_call), so that whoever needs them repeated decides that
+ * himself when the link says that it is up. Reconnect waits 20 ms doubled up to 500 ms,
+ * with full jitter. A command that is not answered in time breaks the link, since answers
+ * come in order. */
+#ifndef RB_JOBS_LINK_H
+#define RB_JOBS_LINK_H
+
+#include <ev.h>
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/status.h"
+#include "config/text.h"
+#include "jobs/redis_address.h"
+#include "jobs/scripts.h"
+
+struct rb_link;
+
+/* RB_OK with the reply; RB_REFUSED with a reply of type REDIS_REPLY_ERROR;
+ * RB_UNAVAILABLE, RB_TIMEOUT (fate unknown), RB_CANCELLED (rb_link_free) or RB_NOMEM with
+ * NULL. The reply is borrowed for the call. The callback may call any function of this
+ * header, also _free. */
+typedef void rb_link_reply_fn(void *ctx, enum rb_status status,
+                              const struct redisReply *reply);
+
+/* up: the link is authenticated, its database selected, and commands will be sent. */
+typedef void rb_link_state_fn(void *ctx, bool up);
+
+struct rb_link_options {
+    const struct rb_redis_address *address; /* borrowed for the link's life */
+    const char *name;           /* CLIENT SETNAME, and the link's name in the log */
+    int64_t connect_timeout_ms; /* to connect, AUTH and SELECT */
+    int64_t command_timeout_ms; /* default of a command */
+    rb_link_state_fn *on_state; /* may be NULL */
+    void *ctx;                  /* for on_state */
+};
+
+/* Starts connecting from the loop. NULL when out of memory. */
+struct rb_link *rb_link_new(struct ev_loop *loop, const struct rb_link_options *options);
+/* Every outstanding callback is called with RB_CANCELLED before this returns; on_state is
+ * not called. */
+void rb_link_free(struct rb_link *link);
+
+bool rb_link_up(const struct rb_link *link);
+size_t rb_link_outstanding(const struct rb_link *link);
+const char *
+rb_link_last_error(const struct rb_link *link); /* why it is down; "" = is up */
+
+/* Sends one command. timeout_ms: 0 = the link's default, negative = none (a blocking
+ * command brings its own bound: give that plus a margin instead). fn may be NULL. argv is
+ * copied. */
+void rb_link_call(struct rb_link *link, int64_t timeout_ms, rb_link_reply_fn *fn,
+                  void *ctx, size_t argc, const struct rb_text *argv);
+
+/* EVALSHA; on NOSCRIPT the same call again by EVAL. keys and args together ≤ 4096. */
+void rb_link_script(struct rb_link *link, const struct rb_script *script,
+                    size_t key_count, const struct rb_text *keys, size_t arg_count,
+                    const struct rb_text *args, rb_link_reply_fn *fn, void *ctx);
+
+/* Breaks the connection and connects again: for a caller that saw that it is of no use
+ * (READONLY after a failover, a blocked command that Redis forgot). */
+void rb_link_reset(struct rb_link *link, const char *why);
+
+#endif

@@ -1,0 +1,19 @@
+/* The names that cross the wire: channels, queues, jobs, services, events. */
+#ifndef RB_JOBS_NAME_H
+#define RB_JOBS_NAME_H
+
+#include <stdbool.h>
+
+#include "config/text.h"
+
+#define RB_CHANNEL_MAX 128
+#define RB_NAME_MAX 64
+#define RB_JOB_ID_MAX 128
+
+bool rb_name_is_channel(struct rb_text text); /* [A-Za-z0-9_.:@=~-]{1,128} */
+bool rb_name_is_job_id(struct rb_text text);  /* the same characters, {1,128} */
+bool rb_name_is_queue(struct rb_text text);   /* the same characters, {1,64} */
+bool rb_name_is_service(struct rb_text text); /* [a-z0-9][a-z0-9_-]{0,63} */
+bool rb_name_is_event(struct rb_text text);   /* [A-Za-z0-9_.-]{1,64} */
+
+#endif

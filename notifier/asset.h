@@ -1,0 +1,16 @@
+/* The files of notifier/web/, carried inside the program. */
+#ifndef RB_NOTIFIER_ASSET_H
+#define RB_NOTIFIER_ASSET_H
+
+#include <stddef.h>
+
+struct rb_asset {
+    const char *name; /* "ringback.js" */
+    const char *bytes;
+    size_t len;
+    const char *sha1; /* 40 hex digits: the ETag */
+};
+
+extern const struct rb_asset asset_ringback_js;
+
+#endif
