@@ -18,7 +18,8 @@ struct rb_buffer {
 
 void rb_buffer_init(struct rb_buffer *b, size_t limit_bytes); /* allocates nothing */
 void rb_buffer_fini(struct rb_buffer *b);
-void rb_buffer_clear(struct rb_buffer *b); /* keeps the memory, forgets bytes and failure */
+void rb_buffer_clear(
+    struct rb_buffer *b); /* keeps the memory, forgets bytes and failure */
 
 void rb_buffer_add(struct rb_buffer *b, const void *bytes, size_t len);
 void rb_buffer_text(struct rb_buffer *b, struct rb_text text);
@@ -28,8 +29,8 @@ void rb_buffer_int(struct rb_buffer *b, int64_t value);
 void rb_buffer_uint(struct rb_buffer *b, uint64_t value);
 void rb_buffer_printf(struct rb_buffer *b, const char *format, ...) RB_PRINTF(2, 3);
 
-/* The text as a JSON string with its quotes (RFC 8259 §7). Bytes that are not UTF-8 become
- * U+FFFD, so that the result is always valid JSON. */
+/* The text as a JSON string with its quotes (RFC 8259 §7). Bytes that are not UTF-8
+ * become U+FFFD, so that the result is always valid JSON. */
 void rb_buffer_json(struct rb_buffer *b, struct rb_text text);
 
 /* Makes room for `len` more bytes and returns where they go, or NULL (status set). The
@@ -44,8 +45,8 @@ static inline struct rb_text rb_buffer_view(const struct rb_buffer *b) {
     return (struct rb_text){b->at, b->len};
 }
 
-/* Hands the NUL-terminated bytes to the caller, who frees them; the buffer is empty after.
- * NULL when the buffer failed. */
+/* Hands the NUL-terminated bytes to the caller, who frees them; the buffer is empty
+ * after. NULL when the buffer failed. */
 char *rb_buffer_detach(struct rb_buffer *b, size_t *len);
 
 #endif

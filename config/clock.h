@@ -1,5 +1,5 @@
-/* The only two places that ask the clock. Logic takes `now_ms` as a parameter; callers on a
- * loop pass rb_clock_ms() once a turn. */
+/* The only two places that ask the clock. Logic takes `now_ms` as a parameter; callers on
+ * a loop pass rb_clock_ms() once a turn. */
 #ifndef RB_CONFIG_CLOCK_H
 #define RB_CONFIG_CLOCK_H
 

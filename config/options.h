@@ -1,6 +1,6 @@
 /* The command line that the two daemons share: -c FILE, --set KEY=VALUE, --check, --help,
- * --help-settings, --version, and a program's own long switches. The `ringback` command uses
- * the same settings part and has its own verbs. */
+ * --help-settings, --version, and a program's own long switches. The `ringback` command
+ * uses the same settings part and has its own verbs. */
 #ifndef RB_CONFIG_OPTIONS_H
 #define RB_CONFIG_OPTIONS_H
 
@@ -11,10 +11,11 @@
 /* Exit codes, as in sysexits.h: what a service manager can act on. */
 enum rb_exit {
     RB_EXIT_OK = 0,
-    RB_EXIT_FAILURE = 1,      /* it ran and failed */
-    RB_EXIT_USAGE = 64,       /* the command line is wrong */
-    RB_EXIT_UNAVAILABLE = 69, /* Redis could not be reached, an address could not be bound */
-    RB_EXIT_CONFIG = 78       /* settings or definitions are wrong */
+    RB_EXIT_FAILURE = 1, /* it ran and failed */
+    RB_EXIT_USAGE = 64,  /* the command line is wrong */
+    RB_EXIT_UNAVAILABLE =
+        69,             /* Redis could not be reached, an address could not be bound */
+    RB_EXIT_CONFIG = 78 /* settings or definitions are wrong */
 };
 
 struct rb_switch {
@@ -24,8 +25,8 @@ struct rb_switch {
 };
 
 struct rb_program {
-    const char *name;    /* "ringback-worker" */
-    const char *summary; /* one line for --help */
+    const char *name;                 /* "ringback-worker" */
+    const char *summary;              /* one line for --help */
     const struct rb_switch *switches; /* ends with .name == NULL; may be NULL */
 };
 
@@ -42,8 +43,8 @@ struct rb_options {
 void rb_options_read(const struct rb_program *program, int argc, char **argv,
                      struct rb_options *options);
 
-/* rb_settings_load with these options and the process's environment; prints the mistakes and
- * returns NULL when there are any. Also sets up the log. */
+/* rb_settings_load with these options and the process's environment; prints the mistakes
+ * and returns NULL when there are any. Also sets up the log. */
 struct rb_settings *rb_options_settings(const struct rb_program *program,
                                         const struct rb_options *options);
 

@@ -8,19 +8,20 @@
 
 #include "config/status.h"
 
-/* Raises RLIMIT_NOFILE to the hard limit and returns how many descriptors may be open now.
- * Ignores SIGPIPE. Makes sure that 0, 1 and 2 are open. */
+/* Raises RLIMIT_NOFILE to the hard limit and returns how many descriptors may be open
+ * now. Ignores SIGPIPE. Makes sure that 0, 1 and 2 are open. */
 int64_t rb_process_prepare(void);
 
-/* sd_notify(3) over $NOTIFY_SOCKET, e.g. "READY=1\nSTATUS=…"; does nothing outside systemd. */
+/* sd_notify(3) over $NOTIFY_SOCKET, e.g. "READY=1\nSTATUS=…"; does nothing outside
+ * systemd. */
 void rb_process_notify(const char *state);
 
-/* Half of $WATCHDOG_USEC in ms when systemd watches this process, else 0: send "WATCHDOG=1"
- * that often, from the loop, so that a hung loop is seen. */
+/* Half of $WATCHDOG_USEC in ms when systemd watches this process, else 0: send
+ * "WATCHDOG=1" that often, from the loop, so that a hung loop is seen. */
 int64_t rb_process_watchdog_ms(void);
 
-/* SIGTERM, SIGINT → on_stop (a second one of them calls it again: hurry), SIGHUP → on_reload
- * (may be NULL: ignored), as watchers that do not keep the loop alive. */
+/* SIGTERM, SIGINT → on_stop (a second one of them calls it again: hurry), SIGHUP →
+ * on_reload (may be NULL: ignored), as watchers that do not keep the loop alive. */
 struct rb_signals {
     ev_signal term, interrupt, hangup;
     void (*on_stop)(void *ctx);
@@ -28,7 +29,8 @@ struct rb_signals {
     void *ctx;
 };
 void rb_signals_start(struct rb_signals *signals, struct ev_loop *loop,
-                      void (*on_stop)(void *ctx), void (*on_reload)(void *ctx), void *ctx);
+                      void (*on_stop)(void *ctx), void (*on_reload)(void *ctx),
+                      void *ctx);
 void rb_signals_stop(struct rb_signals *signals, struct ev_loop *loop);
 
 /* A random text of 2 × bytes hex digits and a NUL, from getrandom(2); bytes ≤ 32. */

@@ -1,8 +1,8 @@
 /* All settings of the three programs: one const table (settings.c) of key, type, default,
- * range and meaning, from which the parser, the environment, --set, --help and the reference
- * in README.md are made. Order of force: default < file < environment < --set.
- * RINGBACK_NOTIFIER_LISTEN=… is notifier.listen; lists in the environment and in --set are
- * separated by commas. */
+ * range and meaning, from which the parser, the environment, --set, --help and the
+ * reference in README.md are made. Order of force: default < file < environment < --set.
+ * RINGBACK_NOTIFIER_LISTEN=… is notifier.listen; lists in the environment and in --set
+ * are separated by commas. */
 #ifndef RB_CONFIG_SETTINGS_H
 #define RB_CONFIG_SETTINGS_H
 
@@ -26,9 +26,9 @@ enum rb_auth_mode { RB_AUTH_OPEN };
 /* Values after reading; every pointer belongs to the settings. */
 struct rb_settings {
     struct {
-        char *url;             /* redis://[[user]:password@]host[:port][/db] or unix:///path */
-        char *job_prefix;      /* J of the design */
-        char *channel_prefix;  /* C of the design */
+        char *url;        /* redis://[[user]:password@]host[:port][/db] or unix:///path */
+        char *job_prefix; /* J of the design */
+        char *channel_prefix;    /* C of the design */
         int64_t connect_timeout; /* ms */
         int64_t command_timeout; /* ms */
     } redis;
@@ -45,24 +45,25 @@ struct rb_settings {
         int64_t processes;
         int64_t drain_timeout;  /* ms */
         int64_t max_deliveries; /* more than so many → dead, poisoned */
-        struct rb_list network_deny, network_allow; /* words and CIDR, see worker/README.md */
-        char *metrics;          /* address of the metrics listener, "" = none */
+        struct rb_list network_deny,
+            network_allow; /* words and CIDR, see worker/README.md */
+        char *metrics;     /* address of the metrics listener, "" = none */
     } worker;
     struct {
         struct rb_list listen; /* host:port, [v6]:port, or unix:/path */
         struct rb_list admin;
         int64_t processes;
-        int64_t poll_timeout;  /* ms, ±10 % */
-        int64_t ping_interval; /* ms, ±10 % */
-        int64_t max_connections; /* of all processes together */
+        int64_t poll_timeout;                /* ms, ±10 % */
+        int64_t ping_interval;               /* ms, ±10 % */
+        int64_t max_connections;             /* of all processes together */
         int64_t max_connections_per_address; /* 0 = no limit */
-        int64_t max_queue;   /* bytes waiting for one client */
-        int64_t max_message; /* bytes of one message from a client */
-        int64_t head_timeout;  /* ms to send a whole request head */
-        int64_t drain_timeout; /* ms */
-        int64_t auth_mode;     /* enum rb_auth_mode */
-        struct rb_list origins; /* "*" or scheme://host[:port] */
-        char *session_cookie;   /* "" = @session is not available */
+        int64_t max_queue;                   /* bytes waiting for one client */
+        int64_t max_message;                 /* bytes of one message from a client */
+        int64_t head_timeout;                /* ms to send a whole request head */
+        int64_t drain_timeout;               /* ms */
+        int64_t auth_mode;                   /* enum rb_auth_mode */
+        struct rb_list origins;              /* "*" or scheme://host[:port] */
+        char *session_cookie;                /* "" = @session is not available */
         bool echo;
     } notifier;
     struct {
@@ -79,20 +80,19 @@ struct rb_override {
 };
 
 /* Reads file (NULL: /etc/ringback/ringback.yaml when it exists, else defaults alone), the
- * environment and the overrides. All mistakes are added to `errors`, each with place, key,
- * what was expected and the nearest known key; a mistake in the environment has the
+ * environment and the overrides. All mistakes are added to `errors`, each with place,
+ * key, what was expected and the nearest known key; a mistake in the environment has the
  * variable's name as its file. RB_OK, RB_INVALID, RB_SYSTEM or RB_NOMEM. */
-RB_MUST_CHECK enum rb_status rb_settings_load(const char *file,
-                                              const struct rb_override *overrides,
-                                              size_t override_count,
-                                              const char *const *environment,
-                                              struct rb_settings **settings,
-                                              struct rb_errors *errors);
+RB_MUST_CHECK enum rb_status
+rb_settings_load(const char *file, const struct rb_override *overrides,
+                 size_t override_count, const char *const *environment,
+                 struct rb_settings **settings, struct rb_errors *errors);
 void rb_settings_free(struct rb_settings *settings);
 
 /* Names the keys that differ and that a running process can't take over (SIGHUP): calls
  * `each` once a key. */
-void rb_settings_fixed_changes(const struct rb_settings *old, const struct rb_settings *new,
+void rb_settings_fixed_changes(const struct rb_settings *old,
+                               const struct rb_settings *new,
                                void (*each)(void *ctx, const char *key), void *ctx);
 
 /* The reference table: Markdown for the README, plain text for --help-settings. */

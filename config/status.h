@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #define RB_MUST_CHECK __attribute__((warn_unused_result))
-#define RB_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define RB_PRINTF(text, first) __attribute__((format(printf, text, first)))
 
 enum rb_status {
     RB_OK = 0,
@@ -27,7 +27,8 @@ enum rb_status {
 /* A lower-case phrase, e.g. "out of memory"; never NULL. */
 const char *rb_status_text(enum rb_status status);
 
-/* One mistake. line and column count from 1; 0 = unknown. Texts are cut, never overrun. */
+/* One mistake. line and column count from 1; 0 = unknown. Texts are cut, never overrun.
+ */
 struct rb_error {
     char file[256];
     int line;
@@ -37,8 +38,8 @@ struct rb_error {
 
 /* Sets *error (which may be NULL) and returns RB_INVALID, so that a parser can say
  * `return rb_error_set(error, …)`. file may be NULL. */
-enum rb_status rb_error_set(struct rb_error *error, const char *file, int line, int column,
-                            const char *format, ...) RB_PRINTF(5, 6);
+enum rb_status rb_error_set(struct rb_error *error, const char *file, int line,
+                            int column, const char *format, ...) RB_PRINTF(5, 6);
 
 /* Mistakes found in one pass over configuration files: the first RB_ERRORS_KEPT are kept,
  * all are counted, so that an operator mends a file in one round. */

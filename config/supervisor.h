@@ -1,7 +1,8 @@
-/* One parent, n children, each with its own loop. The parent restarts a child that died with
- * backoff (100 ms doubled up to 10 s, back to the start after a minute of life), passes
- * SIGTERM, SIGINT and SIGHUP on, reports READY=1 when all children said so, and ends when all
- * have ended. With one process nothing is forked: the program is the child. */
+/* One parent, n children, each with its own loop. The parent restarts a child that died
+ * with backoff (100 ms doubled up to 10 s, back to the start after a minute of life),
+ * passes SIGTERM, SIGINT and SIGHUP on, reports READY=1 when all children said so, and
+ * ends when all have ended. With one process nothing is forked: the program is the child.
+ */
 #ifndef RB_CONFIG_SUPERVISOR_H
 #define RB_CONFIG_SUPERVISOR_H
 
@@ -12,12 +13,12 @@
 /* `processes` resolved: RB_PROCESSES_AUTO → cores that this process may run on. */
 int rb_supervisor_processes(int64_t processes);
 
-/* Runs child(ctx, row) in each process and returns the exit code of the program: the first
- * non-zero one of a child that ended by itself at start-up (RB_EXIT_UNAVAILABLE and
- * RB_EXIT_CONFIG within the first second end the whole: restarting would not help), else 0.
- * `child` attaches metrics to its row, builds its loop after the fork, calls
- * rb_supervisor_ready when it serves, and returns its exit code. The child is ended with the
- * parent (PR_SET_PDEATHSIG). */
+/* Runs child(ctx, row) in each process and returns the exit code of the program: the
+ * first non-zero one of a child that ended by itself at start-up (RB_EXIT_UNAVAILABLE and
+ * RB_EXIT_CONFIG within the first second end the whole: restarting would not help), else
+ * 0. `child` attaches metrics to its row, builds its loop after the fork, calls
+ * rb_supervisor_ready when it serves, and returns its exit code. The child is ended with
+ * the parent (PR_SET_PDEATHSIG). */
 int rb_supervisor_run(const char *program, int processes,
                       int (*child)(void *ctx, int row), void *ctx);
 

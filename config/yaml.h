@@ -32,7 +32,8 @@ struct rb_yaml {
 RB_MUST_CHECK enum rb_status rb_yaml_load(const char *path, struct rb_yaml **root,
                                           struct rb_errors *errors);
 RB_MUST_CHECK enum rb_status rb_yaml_parse(const char *name, struct rb_text text,
-                                           struct rb_yaml **root, struct rb_errors *errors);
+                                           struct rb_yaml **root,
+                                           struct rb_errors *errors);
 void rb_yaml_free(struct rb_yaml *root);
 
 /* The child by key, or NULL (also when node is NULL or no mapping). */
@@ -50,8 +51,8 @@ void rb_yaml_error(const struct rb_yaml *node, struct rb_errors *errors,
 void rb_yaml_key_error(const struct rb_yaml *node, struct rb_errors *errors,
                        const char *format, ...) RB_PRINTF(3, 4);
 
-/* Adds an error for each key of the mapping that is not among `known` (ends with NULL), with
- * the nearest known key; an error when node is not a mapping. */
+/* Adds an error for each key of the mapping that is not among `known` (ends with NULL),
+ * with the nearest known key; an error when node is not a mapping. */
 void rb_yaml_only(const struct rb_yaml *node, const char *const *known,
                   struct rb_errors *errors);
 
