@@ -1,8 +1,8 @@
-/* All settings of the three programs: one const table (settings.c) of key, type, default,
- * range and meaning, from which the parser, the environment, --set, --help and the
- * reference in README.md are made. Order of force: default < file < environment < --set.
- * RINGBACK_NOTIFIER_LISTEN=… is notifier.listen; lists in the environment and in --set
- * are separated by commas. */
+/* All settings of the three programs: one const table (settings_table.c) of key, type,
+ * default, range and meaning, from which the parser, the environment, --set, --help and
+ * the reference in README.md are made. Order of force: default < file < environment <
+ * --set. RINGBACK_NOTIFIER_LISTEN=… is notifier.listen; lists in the environment and in
+ * --set are separated by commas. */
 #ifndef RB_CONFIG_SETTINGS_H
 #define RB_CONFIG_SETTINGS_H
 

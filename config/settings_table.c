@@ -1,0 +1,223 @@
+/* The one table of all settings: what there is, what it may be, and what it means. */
+#include "config/settings_table.h"
+
+#include "config/address.h"
+
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define KIB INT64_C(1024)
+#define MIB (1024 * KIB)
+
+static const char *const claim_modes[] = {"lease", "blpop", NULL};
+static const char *const auth_modes[] = {"open", NULL};
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
+
+static bool not_empty(struct rb_text text) { return text.len > 0; }
+
+static bool is_name_char(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("_.:@=~-", c) != NULL);
+}
+
+static bool is_queue(struct rb_text text) {
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_name_char(text.at[i]))
+            return false;
+    return text.len >= 1 && text.len <= 64;
+}
+
+/* Braces make the hash tag of Redis Cluster: one pair with something within, or none. */
+static bool is_prefix(struct rb_text text) {
+    size_t open = 0, close = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        if (c <= ' ' || c > '~')
+            return false;
+        if (c == '{' && (open > 0 || close > 0))
+            return false;
+        if (c == '{')
+            open = i + 1;
+        if (c == '}' && (open == 0 || close > 0 || i == open))
+            return false;
+        if (c == '}')
+            close = i + 1;
+    }
+    return text.len >= 1 && text.len <= 128 && (open > 0) == (close > 0);
+}
+
+static bool is_listen_or_empty(struct rb_text text) {
+    return text.len == 0 || rb_address_is_listen(text);
+}
+
+/* RFC 6265 §4.1.1: a cookie's name is a token of HTTP. */
+static bool is_cookie_or_empty(struct rb_text text) {
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] <= ' ' || text.at[i] > '~' ||
+            strchr("()<>@,;:\\\"/[]?={}", text.at[i]))
+            return false;
+    return text.len <= 128;
+}
+
+#define LISTEN "an address to listen on: host:port, [v6]:port, *:port or unix:/path"
+#define PREFIX                                                                           \
+    "1 to 128 printable ASCII characters without spaces, braces only as one {tag}"
+#define NETWORK                                                                          \
+    "loopback, private, link-local, metadata, public, an address or a range such as "    \
+    "10.2.0.0/16"
+
+#define KEY(section, member) "" #section "." #member
+#define AT(section, member) offsetof(struct rb_settings, section.member)
+#define ROW(section, member) .key = KEY(section, member), .offset = AT(section, member)
+
+const struct rb_setting rb_settings_table[] = {
+    {ROW(redis, url), .type = RB_SETTING_STRING, .standard = "redis://127.0.0.1:6379/0",
+     .expected = "redis://[[user]:password@]host[:port][/db] or unix:///path",
+     .valid = not_empty,
+     .meaning = "Where Redis is: `redis://[[user]:password@]host[:port][/db]` or "
+                "`unix:///path`."},
+    {ROW(redis, job_prefix), .type = RB_SETTING_STRING, .standard = "ringback",
+     .expected = PREFIX, .valid = is_prefix,
+     .meaning = "What the keys of jobs start with. On a Redis Cluster write it "
+                "`{ringback}`, so that they share a slot."},
+    {ROW(redis, channel_prefix), .type = RB_SETTING_STRING, .standard = "ringback:ch",
+     .expected = PREFIX, .valid = is_prefix,
+     .meaning = "What the keys of channels start with, and the pub/sub channels too."},
+    {ROW(redis, connect_timeout), .type = RB_SETTING_DURATION, .standard = "2s",
+     .min = 10, .max = MINUTE, .meaning = "How long one attempt to connect may take."},
+    {ROW(redis, command_timeout), .type = RB_SETTING_DURATION, .standard = "5s",
+     .min = 10, .max = 5 * MINUTE,
+     .meaning = "How long an answer may take before the link counts as lost."},
+
+    {ROW(channels, max_events), .type = RB_SETTING_INTEGER, .standard = "100", .min = 1,
+     .max = 100000, .reloads = true,
+     .meaning = "How many events a channel keeps for those who come late."},
+    {ROW(channels, ttl), .type = RB_SETTING_DURATION, .standard = "10m", .min = SECOND,
+     .max = 30 * DAY, .reloads = true,
+     .meaning = "How long a channel is kept after its last event."},
+
+    {ROW(worker, services), .type = RB_SETTING_STRING, .standard = "services",
+     .expected = "a folder", .valid = not_empty, .reloads = true,
+     .meaning = "The folder of the service definitions. A relative path starts at the "
+                "folder of the configuration file (without one, /etc/ringback); from the "
+                "environment or the command line, at the working directory."},
+    {ROW(worker, queues), .type = RB_SETTING_LIST, .standard = "default", .min = 1,
+     .max = 64,
+     .expected = "a queue name of 1 to 64 characters out of A-Z a-z 0-9 _ . : @ = ~ -",
+     .valid = is_queue,
+     .meaning = "The queues to take jobs from, the most urgent first."},
+    {ROW(worker, claim), .type = RB_SETTING_CHOICE, .standard = "lease",
+     .choices = claim_modes,
+     .meaning = "`lease`: a job whose worker died goes to another one. `blpop`: plain "
+                "BLPOP, without scripts; a job dies with its worker."},
+    {ROW(worker, lease), .type = RB_SETTING_DURATION, .standard = "10s", .min = SECOND,
+     .max = HOUR,
+     .meaning = "How long a worker may be silent before its jobs go to others. It renews "
+                "five times in that."},
+    {ROW(worker, max_in_flight), .type = RB_SETTING_INTEGER, .standard = "1000", .min = 1,
+     .max = 100000, .reloads = true,
+     .meaning = "How many jobs one process has in flight at most."},
+    {ROW(worker, processes), .type = RB_SETTING_PROCESSES, .standard = "1", .min = 1,
+     .max = 256, .meaning = "How many processes work; `auto`: one a core."},
+    {ROW(worker, drain_timeout), .type = RB_SETTING_DURATION, .standard = "25s", .min = 0,
+     .max = HOUR, .reloads = true,
+     .meaning =
+         "How long SIGTERM waits for the jobs in flight; what is left then is given "
+         "back."},
+    {ROW(worker, max_deliveries), .type = RB_SETTING_INTEGER, .standard = "3", .min = 1,
+     .max = 1000, .reloads = true,
+     .meaning = "A job that outlived so many workers is given up as `poisoned`."},
+    {.key = "worker.network.deny",
+     .offset = AT(worker, network_deny),
+     .type = RB_SETTING_LIST,
+     .standard = "link-local,metadata",
+     .max = 256,
+     .expected = NETWORK,
+     .valid = rb_address_is_network,
+     .reloads = true,
+     .meaning =
+         "Addresses that no service may be called at, checked on the address that "
+         "is dialled: `loopback`, `private`, `link-local`, `metadata`, `public`, or "
+         "ranges."},
+    {.key = "worker.network.allow",
+     .offset = AT(worker, network_allow),
+     .type = RB_SETTING_LIST,
+     .standard = "",
+     .max = 256,
+     .expected = NETWORK,
+     .valid = rb_address_is_network,
+     .reloads = true,
+     .meaning = "Exceptions from `worker.network.deny`; they win."},
+    {ROW(worker, metrics), .type = RB_SETTING_STRING, .standard = "127.0.0.1:9401",
+     .expected = LISTEN ", or nothing", .valid = is_listen_or_empty,
+     .meaning =
+         "Where `/metrics` and `/healthz` of the worker are served; empty: nowhere."},
+
+    {ROW(notifier, listen), .type = RB_SETTING_LIST, .standard = "127.0.0.1:8080",
+     .min = 1, .max = 16, .expected = LISTEN, .valid = rb_address_is_listen,
+     .meaning = "Where browsers are served."},
+    {ROW(notifier, admin), .type = RB_SETTING_LIST, .standard = "127.0.0.1:8081",
+     .max = 16, .expected = LISTEN, .valid = rb_address_is_listen,
+     .meaning =
+         "Where the web app enqueues and publishes, and `/metrics` is served. Keep "
+         "it away from browsers."},
+    {ROW(notifier, processes), .type = RB_SETTING_PROCESSES, .standard = "auto", .min = 1,
+     .max = 256, .meaning = "How many processes serve; `auto`: one a core."},
+    {ROW(notifier, poll_timeout), .type = RB_SETTING_DURATION, .standard = "25s",
+     .min = 100, .max = HOUR, .reloads = true,
+     .meaning = "After so long without an event a long-poll is answered 204 (±10 %)."},
+    {ROW(notifier, ping_interval), .type = RB_SETTING_DURATION, .standard = "25s",
+     .min = 100, .max = HOUR, .reloads = true,
+     .meaning =
+         "How often an idle WebSocket or stream is asked whether it lives (±10 %)."},
+    {ROW(notifier, max_connections), .type = RB_SETTING_INTEGER, .standard = "100000",
+     .min = 1, .max = 10000000, .reloads = true,
+     .meaning = "How many clients all processes serve together."},
+    {ROW(notifier, max_connections_per_address), .type = RB_SETTING_INTEGER,
+     .standard = "0", .min = 0, .max = 10000000, .reloads = true,
+     .meaning = "How many of them may come from one address; 0: no limit. Behind a proxy "
+                "all come from the proxy's."},
+    {ROW(notifier, max_queue), .type = RB_SETTING_BYTES, .standard = "1MiB", .min = KIB,
+     .max = 1024 * MIB, .reloads = true,
+     .meaning = "How much may wait for one slow client before it is cut off and told to "
+                "resume."},
+    {ROW(notifier, max_message), .type = RB_SETTING_BYTES, .standard = "1MiB", .min = 128,
+     .max = 256 * MIB, .reloads = true,
+     .meaning = "The largest message or request body that a client may send."},
+    {ROW(notifier, head_timeout), .type = RB_SETTING_DURATION, .standard = "10s",
+     .min = 100, .max = 10 * MINUTE, .reloads = true,
+     .meaning = "How long a client may take to send the head of a request."},
+    {ROW(notifier, drain_timeout), .type = RB_SETTING_DURATION, .standard = "25s",
+     .min = 0, .max = HOUR, .reloads = true,
+     .meaning = "Over how long SIGTERM spreads the farewell to the clients."},
+    {.key = "notifier.auth.mode",
+     .offset = AT(notifier, auth_mode),
+     .type = RB_SETTING_CHOICE,
+     .standard = "open",
+     .choices = auth_modes,
+     .meaning = "Who may hear what. `open`: who knows a channel's name may hear it."},
+    {ROW(notifier, origins), .type = RB_SETTING_LIST, .standard = "*", .max = 256,
+     .expected = "* or an origin such as https://shop.example.com, in lower case and "
+                 "without a path",
+     .valid = rb_address_is_origin, .reloads = true,
+     .meaning = "Web sites whose pages may connect: `*`, or `scheme://host[:port]`."},
+    {ROW(notifier, session_cookie), .type = RB_SETTING_STRING, .standard = "",
+     .expected = "the name of a cookie, or nothing", .valid = is_cookie_or_empty,
+     .reloads = true,
+     .meaning =
+         "The cookie that `@session` stands for in channel names; empty: `@session` "
+         "is not available."},
+    {ROW(notifier, echo), .type = RB_SETTING_BOOLEAN, .standard = "false",
+     .reloads = true, .meaning = "Serve `/echo`, for test pages and conformance suites."},
+
+    {ROW(log, level), .type = RB_SETTING_CHOICE, .standard = "info",
+     .choices = log_levels, .reloads = true,
+     .meaning = "The least severe lines that are written."},
+    {ROW(log, format), .type = RB_SETTING_CHOICE, .standard = "text",
+     .choices = log_formats, .reloads = true,
+     .meaning = "`text` (logfmt) or `json`; to stderr, one object or line an event."},
+};
+
+const size_t rb_settings_count = sizeof rb_settings_table / sizeof rb_settings_table[0];
