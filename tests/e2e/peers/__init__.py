@@ -1,0 +1,1 @@
+"""What the daemons meet in the tests: processes, a Redis, a slow service, clients."""
