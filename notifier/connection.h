@@ -1,0 +1,114 @@
+/* One client's socket: bytes read are handed to its role, bytes written are queued as
+ * shared references and gathered into one writev a turn of the loop. What the connection
+ * is at the moment (speaks HTTP, waits as WebSocket, SSE, …) is its role.
+ *
+ * Nothing dies inside its own callback: _doom takes the connection out of everything and
+ * the end of the turn frees it. */
+#ifndef RB_NOTIFIER_CONNECTION_H
+#define RB_NOTIFIER_CONNECTION_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/buffer.h"
+#include "notifier/channel.h"
+#include "notifier/encode.h"
+#include "notifier/listener.h"
+#include "notifier/metrics.h"
+#include "notifier/server.h"
+#include "notifier/timers.h"
+
+struct rb_connection;
+struct rb_out;
+
+/* What is done with a connection. Functions may be NULL unless said otherwise. */
+struct rb_role {
+    const char *name;
+    enum rb_count gauge; /* counts the connections in this role */
+    /* Bytes came; never NULL. They may be changed in place. */
+    void (*bytes)(struct rb_connection *c, char *bytes, size_t len);
+    /* The client sends no more. NULL: the connection is doomed. */
+    void (*end)(struct rb_connection *c);
+    /* Its timer fired. NULL: doomed. */
+    void (*timeout)(struct rb_connection *c);
+    /* The end of a turn in which rb_connection_touch was called. */
+    void (*turn)(struct rb_connection *c);
+    /* What was queued is written. */
+    void (*drained)(struct rb_connection *c);
+    /* It is doomed or changes its role: lets go of c->work. */
+    void (*leave)(struct rb_connection *c);
+    /* The process is to end: says good-bye in its protocol. NULL: closed at once. */
+    void (*stop)(struct rb_connection *c);
+};
+
+/* There are a hundred thousand of these: small counts. */
+struct rb_connection {
+    ev_io io;
+    struct rb_server *server;
+    const struct rb_role *role;
+    void *work;         /* the role's; NULL when it needs nothing */
+    struct rb_out *out; /* NULL: nothing is queued */
+    struct rb_subscription *subscriptions;
+    struct rb_connection *turn_next;
+    struct rb_timer timer;
+    uint8_t side; /* enum rb_side */
+    uint8_t bits; /* the role's own */
+    bool in_turn : 1;
+    bool touched : 1; /* role->turn is due */
+    bool doomed : 1;
+    bool reading : 1;
+    bool closing : 1; /* when the queue is written: shut down, linger, close */
+    bool shut : 1;    /* our side is shut down */
+    bool counted : 1; /* in the count by address */
+};
+
+/* Takes the descriptor. Speaks HTTP. NULL when out of memory (closed then). */
+struct rb_connection *rb_connection_new(struct rb_server *server, int fd,
+                                        enum rb_side side);
+
+/* Queues. _push takes a reference of its own. A frame is taken when the queue is empty,
+ * whatever its size; else RB_TOO_LARGE beyond max_queue, and RB_NOMEM. Nothing is queued
+ * to a doomed or closing connection (RB_OK). */
+RB_MUST_CHECK enum rb_status rb_connection_push(struct rb_connection *c,
+                                                struct rb_bytes *bytes);
+/* Copies; dooms the connection when out of memory; no limit: for heads and small frames
+ * whose size we choose. */
+void rb_connection_send(struct rb_connection *c, struct rb_text bytes);
+/* Bytes that wait. */
+size_t rb_connection_queued(const struct rb_connection *c);
+/* More than half of max_queue waits: no more history, no more reading. */
+bool rb_connection_full(const struct rb_connection *c);
+
+/* role->turn will be called at the end of this turn. */
+void rb_connection_touch(struct rb_connection *c);
+void rb_connection_set_role(struct rb_connection *c, const struct rb_role *role,
+                            void *work);
+void rb_connection_timer(struct rb_connection *c, int64_t delay_ms); /* < 0 stops it */
+/* Starts and stops looking for bytes. */
+void rb_connection_read(struct rb_connection *c, bool on);
+
+/* Closes when all that is queued is written, lingering so that the client gets it. */
+void rb_connection_close(struct rb_connection *c);
+/* Closes now. `count`: what to count it as, RB_COUNTS for nothing; why: for the log. */
+void rb_connection_doom(struct rb_connection *c, enum rb_count count, const char *why);
+
+/* Subscriptions of a connection: on its list until dropped. */
+RB_MUST_CHECK enum rb_status rb_connection_subscribe(struct rb_connection *c,
+                                                     struct rb_text channel,
+                                                     struct rb_cursor cursor,
+                                                     const struct rb_sink *sink);
+struct rb_subscription *rb_connection_find(const struct rb_connection *c,
+                                           struct rb_text channel);
+void rb_connection_unsubscribe(struct rb_connection *c, struct rb_subscription *s);
+void rb_connection_unsubscribe_all(struct rb_connection *c);
+
+/* Flushes and reaps everything that this turn touched. */
+void rb_connections_turn(struct rb_server *server);
+
+/* The client's address. */
+bool rb_connection_address(const struct rb_connection *c, struct sockaddr_storage *at);
+
+extern const struct rb_role rb_role_http; /* connection_http.c */
+
+#endif

@@ -1,0 +1,54 @@
+/* Where clients come in: addresses are claimed once before the processes fork, so that
+ * one in use is a clear error; each process then listens and accepts. */
+#ifndef RB_NOTIFIER_LISTENER_H
+#define RB_NOTIFIER_LISTENER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "config/settings.h"
+#include "config/status.h"
+
+#define RB_ADDRESSES 32
+
+enum rb_side { RB_SIDE_PUBLIC, RB_SIDE_ADMIN, RB_SIDES };
+
+/* One resolved address. */
+struct rb_address {
+    enum rb_side side;
+    struct sockaddr_storage at;
+    socklen_t len;
+    int fd;     /* bound already (unix sockets, or one process); -1: each process binds */
+    char *text; /* "127.0.0.1:43211", "[::1]:80", "unix:/run/x.sock" */
+};
+
+struct rb_addresses {
+    struct rb_address list[RB_ADDRESSES];
+    size_t count;
+};
+
+/* "host:port", "[v6]:port", "*:port" (both families), "unix:/path[?mode=0660]" are
+ * resolved and bound, or tried where each process shall bind for itself (SO_REUSEPORT).
+ * Port 0 becomes the port that the system chose. RB_INVALID, RB_SYSTEM or RB_NOMEM with a
+ * sentence in *error that names the address. Nothing stays open on failure. */
+RB_MUST_CHECK enum rb_status rb_addresses_claim(const struct rb_settings *settings,
+                                                int processes,
+                                                struct rb_addresses *addresses,
+                                                struct rb_error *error);
+/* Closes; and removes unix sockets when `unlink_paths`. */
+void rb_addresses_release(struct rb_addresses *addresses, bool unlink_paths);
+
+struct rb_server;
+struct rb_listener;
+
+/* Listens and accepts on the loop of the server. RB_SYSTEM or RB_NOMEM with a sentence.
+ */
+RB_MUST_CHECK enum rb_status rb_listener_new(struct rb_server *server,
+                                             const struct rb_address *address,
+                                             struct rb_listener **listener,
+                                             struct rb_error *error);
+/* Stops accepting and closes (not a descriptor that rb_address owns). */
+void rb_listener_free(struct rb_listener *listener);
+
+#endif

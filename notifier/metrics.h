@@ -1,0 +1,55 @@
+/* What the notifier counts. One row here a series; to count a new thing add a name to the
+ * enum and its line to the table in metrics.c. */
+#ifndef RB_NOTIFIER_METRICS_H
+#define RB_NOTIFIER_METRICS_H
+
+#include "config/metrics.h"
+
+enum rb_count {
+    /* gauges */
+    RB_COUNT_CONNECTIONS_HTTP, /* reading a request, or idle between two */
+    RB_COUNT_CONNECTIONS_WEBSOCKET,
+    RB_COUNT_CONNECTIONS_SSE,
+    RB_COUNT_CONNECTIONS_POLL,
+    RB_COUNT_CONNECTIONS_STREAM,
+    RB_COUNT_CONNECTIONS_ADMIN,
+    RB_COUNT_CHANNELS,
+    RB_COUNT_SUBSCRIPTIONS,
+    RB_COUNT_REDIS_UP,
+    /* counters */
+    RB_COUNT_ACCEPTED,
+    RB_COUNT_REQUESTS,
+    RB_COUNT_MESSAGES, /* heard from Redis, with id */
+    RB_COUNT_MESSAGES_RAW,
+    RB_COUNT_DELIVERED_WEBSOCKET, /* events handed to a client's socket */
+    RB_COUNT_DELIVERED_SSE,
+    RB_COUNT_DELIVERED_POLL,
+    RB_COUNT_DELIVERED_STREAM,
+    RB_COUNT_GAPS,
+    RB_COUNT_READINGS, /* pages of history asked of Redis */
+    RB_COUNT_REDIS_LOST,
+    RB_COUNT_BYTES_SENT,
+    /* refusals and drops, each by its reason */
+    RB_COUNT_REFUSED_CONNECTIONS, /* over max_connections */
+    RB_COUNT_REFUSED_ADDRESS,     /* over max_connections_per_address */
+    RB_COUNT_REFUSED_FILES,       /* out of descriptors */
+    RB_COUNT_REFUSED_ORIGIN,
+    RB_COUNT_REFUSED_ADMISSION,
+    RB_COUNT_REFUSED_REQUEST, /* malformed or too large */
+    RB_COUNT_CLOSED_SLOW,     /* queue over max_queue, or no progress */
+    RB_COUNT_CLOSED_HEAD,     /* head_timeout */
+    RB_COUNT_CLOSED_SILENT,   /* no answer to pings */
+    RB_COUNT_CLOSED_PROTOCOL, /* broke WebSocket's rules */
+    RB_COUNT_CLOSED_MEMORY,   /* an allocation failed */
+    RB_COUNTS
+};
+
+struct rb_server;
+
+/* Before the processes fork. Dies on lack of memory. */
+struct rb_metrics *rb_notifier_metrics_new(int processes);
+/* Looks up all series once, for rb_count. */
+void rb_notifier_metrics_attach(struct rb_metrics *metrics, int row,
+                                rb_series series[RB_COUNTS]);
+
+#endif

@@ -1,0 +1,96 @@
+/* One process of the notifier: its loop and what lives on it. The struct is the context
+ * that every module is handed; each reads it, server.c alone writes it. */
+#ifndef RB_NOTIFIER_SERVER_H
+#define RB_NOTIFIER_SERVER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/log.h"
+#include "config/settings.h"
+#include "jobs/publish.h"
+#include "notifier/channel.h"
+#include "notifier/exchange.h"
+#include "notifier/feed.h"
+#include "notifier/listener.h"
+#include "notifier/metrics.h"
+#include "notifier/timers.h"
+
+struct rb_connection;
+struct rb_slab;
+struct rb_address_count;
+
+/* Lines that a peer can cause, each held back by itself. */
+enum rb_log_line {
+    RB_LINE_REFUSED,
+    RB_LINE_BAD_REQUEST,
+    RB_LINE_CLOSED,
+    RB_LINE_ACCEPT,
+    RB_LINE_MEMORY,
+    RB_LINES
+};
+
+struct rb_server {
+    struct ev_loop *loop;
+    int64_t now_ms; /* rb_clock_ms() of this turn */
+    char id[33];    /* of this process: for census and logs */
+    int row, processes;
+    bool draining;
+
+    const struct rb_settings *settings; /* another one after a reload */
+    struct rb_channel_policy policy;    /* for rb_publish */
+    struct rb_feed *feed;
+    struct rb_channels *channels; /* of the feed */
+    struct rb_metrics *metrics;
+    rb_series series[RB_COUNTS];
+    struct rb_timers *timers; /* of connections */
+    rb_handler_fn *handlers[RB_SIDES];
+
+    struct rb_slab *connections;
+    struct rb_slab *subscriptions;
+    struct rb_connection *turn_first, **turn_last; /* to be flushed or reaped */
+    struct rb_http_parser *spare_parsers[2][8];    /* by side: a request takes one */
+    unsigned spare_parser_count[2];
+    struct rb_address_count *addresses; /* NULL: no limit by address */
+    char *read_buffer; /* of the loop: bytes are looked at where they come in */
+    struct rb_log_limit lines[RB_LINES];
+    struct rb_server_private *private; /* watchers and listeners: server.c */
+};
+#define RB_READ_BYTES ((size_t)64 * 1024)
+
+struct rb_server_options {
+    struct rb_settings *settings; /* taken */
+    const struct rb_redis_address *redis;
+    const struct rb_addresses *addresses;
+    struct rb_metrics *metrics;
+    struct rb_address_count *address_count; /* NULL: no limit */
+    rb_handler_fn *handlers[RB_SIDES];
+    int row, processes;
+    /* Reads the settings again (SIGHUP); NULL when they are wrong. The caller frees. */
+    struct rb_settings *(*reload)(void *ctx);
+    void *ctx;
+};
+
+/* Everything but running. NULL after a message in the log. */
+struct rb_server *rb_server_new(struct ev_loop *loop,
+                                const struct rb_server_options *options);
+void rb_server_free(struct rb_server *server);
+/* Runs until SIGTERM and the drain behind it. */
+void rb_server_run(struct rb_server *server);
+
+static inline void rb_count(const struct rb_server *server, enum rb_count count,
+                            int64_t delta) {
+    rb_metrics_add(server->metrics, server->series[count], delta);
+}
+
+/* The delay ±10 %, so that clients that came together do not come back together. */
+int64_t rb_server_jitter(int64_t delay_ms);
+
+/* True when the line may be written now; *held goes into suppressed=…. */
+static inline bool rb_server_line(struct rb_server *server, enum rb_log_line line,
+                                  unsigned *held) {
+    return rb_log_allow(&server->lines[line], server->now_ms, held);
+}
+
+#endif
