@@ -6,7 +6,8 @@
  *
  * Fields are separated by one space; their order is free; unknown ones are kept. In a
  * value, bytes below 0x21, '%', '=' and 0x7f and above are percent-encoded (RFC 3986
- * §2.1). The Lua scripts read and write the same line. */
+ * §2.1); id and queue are names (name.h) and stand as they are. The Lua scripts read and
+ * write the same line. */
 #ifndef RB_JOBS_ENVELOPE_H
 #define RB_JOBS_ENVELOPE_H
 
@@ -27,7 +28,8 @@ struct rb_envelope {
     struct rb_text job; /* the bytes that were pushed, whatever they are */
 };
 
-/* RB_INVALID when the line is not an envelope's (or lacks id or queue). */
+/* RB_INVALID when the line is not an envelope's: id or queue missing, twice or no names,
+ * a count that is none, a field without a value. *envelope is then empty. */
 RB_MUST_CHECK enum rb_status rb_envelope_parse(struct rb_text text,
                                                struct rb_envelope *envelope);
 
@@ -35,7 +37,8 @@ RB_MUST_CHECK enum rb_status rb_envelope_parse(struct rb_text text,
 bool rb_envelope_field(const struct rb_envelope *envelope, const char *name,
                        struct rb_text *value);
 
-/* Writes "rb1 " + fields known here + newline + job. Unknown fields are not copied. */
+/* Writes "rb1 " + fields known here + newline + job. Unknown fields are not copied;
+ * attempts is left out when 0. */
 void rb_envelope_write(struct rb_buffer *out, const struct rb_envelope *envelope);
 
 /* Percent-encodes and decodes one value. RB_INVALID on a broken escape. */

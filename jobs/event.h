@@ -47,7 +47,8 @@ struct rb_event_error {
     int status;          /* the service's HTTP status, 0 = none */
 };
 
-/* Each appends one JSON object. data_json is raw JSON, passed through byte for byte. */
+/* Each appends one JSON object on one line. data_json is valid JSON, passed through byte
+ * for byte, but that line ends between its tokens become spaces. */
 void rb_event_started(struct rb_buffer *out, const struct rb_event_head *head);
 void rb_event_retrying(struct rb_buffer *out, const struct rb_event_head *head,
                        int attempt, int64_t delay_ms, const struct rb_event_error *error);
@@ -67,8 +68,10 @@ void rb_event_gap(struct rb_buffer *out, struct rb_text channel, int64_t at,
                   struct rb_stream_id since, struct rb_stream_id resume,
                   const struct rb_stream_id *first);
 
-/* What a reader needs without parsing all. Texts are borrowed from the JSON; `event` is
- * "message" and terminal false when the bytes are not an event of ours. */
+/* What a reader needs without parsing all: of an event as written here nothing behind its
+ * name is looked at, of other JSON all. Texts are borrowed from the JSON. When the bytes
+ * are not an event (an object with a channel's and an event's name), `event` is
+ * "message", `channel` empty and terminal false. */
 struct rb_event_view {
     struct rb_text channel;
     struct rb_text event;
@@ -77,7 +80,7 @@ struct rb_event_view {
 void rb_event_peek(struct rb_text json, struct rb_event_view *view);
 
 /* The same object with "id" as its first member. `json` must be an object as written
- * here. */
+ * here; what does not begin with '{' is appended as it is. */
 void rb_event_with_id(struct rb_buffer *out, struct rb_stream_id id, struct rb_text json);
 
 #endif

@@ -10,7 +10,8 @@
 #define RB_NAME_MAX 64
 #define RB_JOB_ID_MAX 128
 
-bool rb_name_is_channel(struct rb_text text); /* [A-Za-z0-9_.:@=~-]{1,128} */
+bool rb_name_byte(char c);                    /* [A-Za-z0-9_.:@=~-] */
+bool rb_name_is_channel(struct rb_text text); /* those, {1,128} */
 bool rb_name_is_job_id(struct rb_text text);  /* the same characters, {1,128} */
 bool rb_name_is_queue(struct rb_text text);   /* the same characters, {1,64} */
 bool rb_name_is_service(struct rb_text text); /* [a-z0-9][a-z0-9_-]{0,63} */
