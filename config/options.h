@@ -11,11 +11,10 @@
 /* Exit codes, as in sysexits.h: what a service manager can act on. */
 enum rb_exit {
     RB_EXIT_OK = 0,
-    RB_EXIT_FAILURE = 1, /* it ran and failed */
-    RB_EXIT_USAGE = 64,  /* the command line is wrong */
-    RB_EXIT_UNAVAILABLE =
-        69,             /* Redis could not be reached, an address could not be bound */
-    RB_EXIT_CONFIG = 78 /* settings or definitions are wrong */
+    RB_EXIT_FAILURE = 1,      /* it ran and failed */
+    RB_EXIT_USAGE = 64,       /* the command line is wrong */
+    RB_EXIT_UNAVAILABLE = 69, /* no Redis, or an address can't be bound */
+    RB_EXIT_CONFIG = 78       /* settings or definitions are wrong */
 };
 
 struct rb_switch {

@@ -16,6 +16,11 @@ int64_t rb_process_prepare(void);
  * systemd. */
 void rb_process_notify(const char *state);
 
+/* For the supervisor: from now on rb_process_notify of this process sends to `fd`, a
+ * socket to the parent, which hears READY=1 and WATCHDOG=1 and speaks to systemd for all.
+ */
+void rb_process_notify_through(int fd);
+
 /* Half of $WATCHDOG_USEC in ms when systemd watches this process, else 0: send
  * "WATCHDOG=1" that often, from the loop, so that a hung loop is seen. */
 int64_t rb_process_watchdog_ms(void);
