@@ -24,22 +24,23 @@ struct rb_metric_family {
 };
 
 struct rb_metrics;
-typedef uint32_t
-    rb_series; /* 0 is a series that counts nothing: what _series gives when the
-                  table is full, and then ringback_series_dropped_total grows */
 
-/* processes = rows. Dies on lack of memory: this is start-up. */
+/* 0 is a series that counts nothing: what _series gives when the table is full, and then
+ * ringback_series_dropped_total grows. */
+typedef uint32_t rb_series;
+
+/* processes = rows. The series of families without labels are made here, so that they
+ * show from the start. Dies on lack of memory: this is start-up. */
 struct rb_metrics *rb_metrics_new(const struct rb_metric_family *families, int processes,
                                   uint32_t max_series);
 void rb_metrics_free(struct rb_metrics *metrics); /* unmaps; legal in any process */
 
-/* Says which row this process writes; sets that row's gauges to 0. Row 0 before any call.
- */
+/* Says which row this process writes; sets that row's gauges to 0. Row 0 before that. */
 void rb_metrics_attach(struct rb_metrics *metrics, int row);
 
-/* The series for these label values, in the order of `labels`; finds or makes it. Values
- * are cut at 128 bytes. For a family without labels pass NULL. Look it up once, keep it.
- */
+/* The series for these label values, in the order of `labels`; finds or makes it. At most
+ * 4 labels; values are cut at 128 bytes. For a family without labels pass NULL. Look it
+ * up once, keep it. */
 rb_series rb_metrics_series(struct rb_metrics *metrics, int family,
                             const struct rb_text *label_values);
 
@@ -48,11 +49,12 @@ void rb_metrics_set(struct rb_metrics *metrics, rb_series series, int64_t value)
 void rb_metrics_observe(struct rb_metrics *metrics, rb_series series,
                         int64_t microseconds);
 
-int64_t rb_metrics_sum(const struct rb_metrics *metrics,
-                       rb_series series); /* of all rows */
+/* Of all rows; of a histogram, how many were observed. */
+int64_t rb_metrics_sum(const struct rb_metrics *metrics, rb_series series);
 
-/* Text exposition format 0.0.4 (Prometheus). Also process_start_time_seconds,
- * process_open_fds and process_resident_memory_bytes of all rows together. */
+/* Text exposition format 0.0.4 (Prometheus). Also process_start_time_seconds (of the
+ * oldest row), process_open_fds and process_resident_memory_bytes of all rows together.
+ */
 void rb_metrics_write(const struct rb_metrics *metrics, struct rb_buffer *out);
 
 #endif
