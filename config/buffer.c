@@ -77,23 +77,22 @@ void rb_buffer_string(struct rb_buffer *b, const char *string) {
 
 void rb_buffer_char(struct rb_buffer *b, char c) { rb_buffer_add(b, &c, 1); }
 
-void rb_buffer_uint(struct rb_buffer *b, uint64_t value) {
-    char digits[20];
+static void add_number(struct rb_buffer *b, bool negative, uint64_t value) {
+    char digits[21];
     size_t at = sizeof digits;
     do {
         digits[--at] = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
+    if (negative)
+        digits[--at] = '-';
     rb_buffer_add(b, digits + at, sizeof digits - at);
 }
 
+void rb_buffer_uint(struct rb_buffer *b, uint64_t value) { add_number(b, false, value); }
+
 void rb_buffer_int(struct rb_buffer *b, int64_t value) {
-    char *sign = value < 0 ? rb_buffer_reserve(b, 20) : NULL;
-    if (sign) {
-        *sign = '-';
-        rb_buffer_commit(b, 1);
-    }
-    rb_buffer_uint(b, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    add_number(b, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
 void rb_buffer_printf(struct rb_buffer *b, const char *format, ...) {
