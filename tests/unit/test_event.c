@@ -1,0 +1,198 @@
+/* Events: their exact text, and what a reader makes of any bytes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "jobs/event.h"
+
+static const struct rb_event_head head = {
+    {"order:1", 7}, {"j-1", 3}, {"quote", 5}, {NULL, 0}, 1700};
+
+static struct rb_buffer out;
+
+static int setup(void **state) {
+    (void)state;
+    rb_buffer_init(&out, 4096);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    rb_buffer_fini(&out);
+    return 0;
+}
+
+static void assert_out(const char *expected) {
+    assert_int_equal(out.status, RB_OK);
+    assert_string_equal(out.at, expected);
+    rb_buffer_clear(&out);
+}
+
+#define HEAD(event)                                                                      \
+    "{\"channel\":\"order:1\",\"event\":\"" event                                        \
+    "\",\"job\":\"j-1\",\"service\":\"quote\",\"at\":1700"
+
+static void writes(void **state) {
+    (void)state;
+    rb_event_started(&out, &head);
+    assert_out(HEAD("started") "}");
+
+    struct rb_event_error error = {RB_FAIL_HTTP_STATUS, "the service answered 503", 503};
+    rb_event_retrying(&out, &head, 2, 400, &error);
+    assert_out(
+        HEAD("retrying") ",\"attempt\":2,\"delay\":400,\"error\":{\"code\":"
+                         "\"http_status\",\"message\":\"the service answered 503\","
+                         "\"status\":503}}");
+    rb_event_partial(&out, &head, RB_TEXT("amadeus"), 3, RB_TEXT("[1]"));
+    assert_out(HEAD("partial") ",\"part\":\"amadeus\",\"parts\":3,\"data\":[1]}");
+    rb_event_done(&out, &head, RB_TEXT("{\"p\":1.10,\n\"q\":\"a\\n\"}"));
+    assert_out(HEAD("done") ",\"data\":{\"p\":1.10, \"q\":\"a\\n\"}}");
+    error = (struct rb_event_error){RB_FAIL_TIMEOUT, "no \"answer\"\n", 0};
+    rb_event_failed(&out, &head, &error);
+    assert_out(HEAD("failed") ",\"error\":{\"code\":\"timeout\",\"message\":"
+                              "\"no \\\"answer\\\"\\n\"}}");
+}
+
+static void leaves_out(void **state) {
+    (void)state;
+    struct rb_event_head bare = {.channel = RB_TEXT("c"), .at = 5};
+    rb_event_custom(&out, &bare, RB_TEXT("price"), RB_TEXT("1"));
+    assert_out("{\"channel\":\"c\",\"event\":\"price\",\"at\":5,\"data\":1}");
+    bare.trace = RB_TEXT("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    rb_event_started(&out, &bare);
+    assert_out("{\"channel\":\"c\",\"event\":\"started\",\"at\":5,\"trace\":"
+               "\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\"}");
+}
+
+static void tells_gaps(void **state) {
+    (void)state;
+    struct rb_stream_id first = {30, 1};
+    rb_event_gap(&out, RB_TEXT("c"), 5, (struct rb_stream_id){10, 0},
+                 (struct rb_stream_id){30, 0}, &first);
+    assert_out("{\"id\":\"30-0\",\"channel\":\"c\",\"event\":\"gap\",\"at\":5,\"since\":"
+               "\"10-0\",\"first\":\"30-1\"}");
+    rb_event_gap(&out, RB_TEXT("c"), 5, (struct rb_stream_id){10, 0},
+                 (struct rb_stream_id){0, 0}, NULL);
+    assert_out("{\"id\":\"0-0\",\"channel\":\"c\",\"event\":\"gap\",\"at\":5,\"since\":"
+               "\"10-0\",\"first\":null}");
+}
+
+static void codes(void **state) {
+    (void)state;
+    assert_string_equal(rb_failure_code(RB_FAIL_INVALID_JOB), "invalid_job");
+    assert_string_equal(rb_failure_code(RB_FAIL_RATE_LIMITED), "rate_limited");
+    assert_string_equal(rb_failure_code(RB_FAIL_INTERNAL), "internal");
+    assert_string_equal(rb_failure_code(RB_FAILURES), "internal");
+}
+
+static void assert_peek(const char *json, const char *channel, const char *event) {
+    struct rb_event_view view;
+    rb_event_peek(rb_text_of(json), &view);
+    assert_true(rb_text_is(view.channel, channel));
+    assert_true(rb_text_is(view.event, event));
+    assert_int_equal(view.terminal, !strcmp(event, "done") || !strcmp(event, "failed"));
+}
+
+static void peeks(void **state) {
+    (void)state;
+    rb_event_done(&out, &head, RB_TEXT("{\"event\":\"started\"}"));
+    assert_peek(out.at, "order:1", "done");
+    rb_buffer_clear(&out);
+    rb_event_gap(&out, RB_TEXT("c"), 5, (struct rb_stream_id){10, 0},
+                 (struct rb_stream_id){0, 0}, NULL);
+    assert_peek(out.at, "c", "gap");
+    assert_peek("{\"channel\":\"c\",\"event\":\"failed\"}", "c", "failed");
+    /* Another order, spaces, escapes in names: read as JSON. */
+    assert_peek("{\"at\":5, \"event\" : \"done\",\"data\":{\"channel\":\"x\"},"
+                "\"channel\":\"c\"}",
+                "c", "done");
+    assert_peek(" {\"\\u0063hannel\":\"c\",\"event\":\"price\"} ", "c", "price");
+    assert_peek("{\"id\":\"7-1\", \"channel\":\"c\",\"event\":\"done\"}", "c", "done");
+}
+
+static void peeks_nothing(void **state) {
+    (void)state;
+    static const char *const others[] = {
+        "",
+        "}",
+        "{",
+        "{}",
+        "null",
+        "hello",
+        "[{\"channel\":\"c\",\"event\":\"done\"}]",
+        "{\"channel\":\"c\"}",
+        "{\"event\":\"done\"}",
+        "{\"channel\":\"c\",\"event\":\"done\"",
+        "{\"channel\":\"c\",\"event\":\"done}",
+        "{\"channel\":\"c\",\"event\":\"do ne\"}",
+        "{\"channel\":\"c c\",\"event\":\"done\"}",
+        "{\"channel\":\"\",\"event\":\"done\"}",
+        "{\"channel\":\"c\",\"event\":\"\"}",
+        "{\"channel\":\"c\\\",\"event\":\"done\"}",
+        "{\"channel\":\"c\",\"event\":\"done\"x}",
+        "{\"channel\":1,\"event\":\"done\"}",
+        "{\"channel\":\"c\",\"event\":[\"done\"]}",
+        "{\"channel\":\"c\",\"event\":\"d\\u006fne\",\"x\":1}",
+        "{\"at\":1,\"channel\":\"c\",\"event\":\"done\"} trailing",
+        "{\"at\":01,\"channel\":\"c\",\"event\":\"done\"}",
+        "{\"id\":\"x\",\"channel\":\"c\",\"event\":\"done\",}",
+        "\xff\xfe{\"channel\":\"c\",\"event\":\"done\"}",
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_peek(others[i], "", "message");
+    struct rb_event_view view;
+    rb_event_peek(rb_text(NULL, 0), &view);
+    assert_true(rb_text_is(view.event, "message"));
+    rb_event_peek(rb_text("{\"channel\":\"c\0\",\"event\":\"done\"}", 32), &view);
+    assert_true(rb_text_is(view.event, "message"));
+}
+
+/* Cut anywhere: never an overrun (under ASan), never an event. */
+static void peeks_cut(void **state) {
+    (void)state;
+    static const char json[] =
+        "{\"id\":\"12-3\",\"channel\":\"c\",\"event\":\"done\",\"data\":[1,2]}";
+    for (size_t len = 0; len < sizeof json - 1; len++) {
+        char exact[sizeof json];
+        struct rb_event_view view;
+        memcpy(exact + sizeof exact - len, json, len);
+        rb_event_peek(rb_text(exact + sizeof exact - len, len), &view);
+        assert_true(rb_text_is(view.event, "message"));
+        assert_false(view.terminal);
+    }
+}
+
+static void puts_the_id_in_front(void **state) {
+    (void)state;
+    struct rb_stream_id id = {12, 3};
+    rb_event_with_id(&out, id, RB_TEXT("{\"channel\":\"c\"}"));
+    assert_out("{\"id\":\"12-3\",\"channel\":\"c\"}");
+    rb_event_with_id(&out, id, RB_TEXT("{}"));
+    assert_out("{\"id\":\"12-3\"}");
+    rb_event_with_id(&out, id, RB_TEXT("{ }"));
+    assert_out("{\"id\":\"12-3\"}");
+    rb_event_with_id(&out, id, RB_TEXT("[1]"));
+    assert_out("[1]");
+    rb_event_with_id(&out, id, RB_TEXT("{"));
+    assert_out("{");
+    rb_event_with_id(&out, id, RB_TEXT(""));
+    rb_event_with_id(&out, id, RB_TEXT("{ x"));
+    assert_out("{\"id\":\"12-3\",x");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(writes, setup, teardown),
+        cmocka_unit_test_setup_teardown(leaves_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(tells_gaps, setup, teardown),
+        cmocka_unit_test(codes),
+        cmocka_unit_test_setup_teardown(peeks, setup, teardown),
+        cmocka_unit_test(peeks_nothing),
+        cmocka_unit_test(peeks_cut),
+        cmocka_unit_test_setup_teardown(puts_the_id_in_front, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
