@@ -1,0 +1,153 @@
+"""config/nginx/ringback.conf in the real nginx: TLS, HTTP/2, and all ways of waiting."""
+
+import asyncio
+import json
+import os
+import shutil
+import ssl
+import subprocess
+
+import aiohttp
+import pytest
+import websockets
+from peers.process import ROOT, free_port, wait_until
+
+NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
+pytestmark = pytest.mark.skipif(not os.path.exists(NGINX), reason="nginx is not here")
+
+MAIN = """
+%(user)s
+daemon off;
+worker_processes 1;
+pid %(folder)s/nginx.pid;
+error_log stderr notice;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    client_body_temp_path %(folder)s/body;
+    proxy_temp_path %(folder)s/proxy;
+    fastcgi_temp_path %(folder)s/fastcgi;
+    uwsgi_temp_path %(folder)s/uwsgi;
+    scgi_temp_path %(folder)s/scgi;
+    include %(folder)s/ringback.conf;
+}
+"""
+
+
+class Front:
+    """nginx with the shipped file; only addresses, the name and the certificate differ."""
+
+    def __init__(self, processes, notifier, upstream=None):
+        folder = processes.folder
+        self.port = free_port()
+        self.host = f"localhost:{self.port}"
+        self.url = f"https://{self.host}"
+        self.certificate = folder / "certificate.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+             "subjectAltName=DNS:localhost", "-keyout", folder / "key.pem",
+             "-out", self.certificate],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        text = (ROOT / "config" / "nginx" / "ringback.conf").read_text()
+        for shipped, here in {
+            "server 127.0.0.1:8080;": f"server {upstream or f'127.0.0.1:{notifier.port}'};",
+            "listen 443 ssl": f"listen 127.0.0.1:{self.port} ssl",
+            "app.example.com;": "localhost;",
+            "/etc/ssl/certs/app.example.com.pem": str(self.certificate),
+            "/etc/ssl/private/app.example.com.key": str(folder / "key.pem"),
+        }.items():
+            assert text.count(shipped) == 1, shipped
+            text = text.replace(shipped, here)
+        (folder / "ringback.conf").write_text(text)
+        user = "user root;" if os.getuid() == 0 else ""
+        (folder / "nginx.conf").write_text(MAIN % {"folder": folder, "user": user})
+        self.process = processes.start([NGINX, "-p", folder, "-c", folder / "nginx.conf"], "nginx")
+        wait_until(lambda: self.get("/nothing/here").returncode == 0, what="nginx")
+
+    def get(self, path, *words):
+        """curl over HTTP/2; the body, then the protocol and the status on a last line."""
+        return subprocess.run(
+            ["curl", "-sS", "--http2", "--cacert", self.certificate, "--max-time", "20",
+             "-w", "\n%{http_version} %{http_code}", *words, self.url + path],
+            capture_output=True, text=True,
+        )  # fmt: skip
+
+    def tls(self):
+        return ssl.create_default_context(cafile=self.certificate)
+
+
+@pytest.fixture
+def front(processes, redis, notifier):
+    return Front(processes, notifier(poll_timeout="1s"))
+
+
+def test_websocket(front, redis):
+    async def main():
+        url = f"wss://{front.host}/wait/c1"
+        async with websockets.connect(url, ssl=front.tls()) as socket:
+            redis.publish("c1", {"event": "news", "data": 1})
+            return json.loads(await asyncio.wait_for(socket.recv(), 10))
+
+    assert asyncio.run(main())["data"] == 1
+
+
+def test_sse_over_http2(front, redis, processes):
+    """Each event arrives while the stream goes on: nothing is collected on the way."""
+    reader = processes.start(
+        ["curl", "-sSN", "--http2", "--cacert", front.certificate, "-D", "-",
+         "-H", "Accept: text/event-stream", f"{front.url}/wait/c1"], "curl",
+    )  # fmt: skip
+    reader.wait_text("HTTP/2 200")
+    for n in (1, 2, 3):
+        id = redis.publish("c1", {"event": "news", "data": n})
+        reader.wait_text(f"id: {id}")
+    reader.kill()
+    assert "text/event-stream" in reader.log
+
+
+def test_long_poll_over_http2(front, redis):
+    body, _, last = front.get("/wait/c1").stdout.rpartition("\n")
+    assert (body, last) == ("", "2 204")
+    id = redis.publish("c1", {"event": "news", "data": 1})
+    body, _, last = front.get("/wait/c1").stdout.rpartition("\n")
+    assert last == "2 200" and json.loads(body)["events"][0]["id"] == id
+    cursor = json.loads(body)["cursor"]
+    assert front.get(f"/wait/c1?since={cursor}").stdout.endswith("2 204")
+
+
+def test_stream_and_library(front, redis):
+    async def main():
+        async with aiohttp.ClientSession() as http:
+            url = f"{front.url}/wait/c1?mode=stream"
+            async with http.get(url, ssl=front.tls()) as answer:
+                redis.publish("c1", {"event": "news", "data": 7})
+                async for line in answer.content:
+                    if line.strip():
+                        return json.loads(line)
+
+    assert asyncio.run(main())["data"] == 7
+    answer = front.get("/ringback.js", "-D", "-").stdout
+    assert answer.startswith("HTTP/2 200") and "javascript" in answer
+
+
+def test_a_browser_that_leaves_is_gone_from_the_notifier(front, redis):
+    async def main():
+        url = f"wss://{front.host}/wait/c1"
+        async with websockets.connect(url, ssl=front.tls()):
+            waiting = lambda: redis.client.pubsub_numsub("ringback:ch:{c1}")[0][1]  # noqa: E731
+            wait_until(lambda: waiting() == 1, what="the subscription")
+        wait_until(lambda: waiting() == 0, what="the end of the subscription")
+
+    asyncio.run(main())
+
+
+def test_through_a_unix_socket(processes, redis, notifier, folder):
+    path = folder / "notifier.sock"
+    daemon = notifier(listen=[f"127.0.0.1:{free_port()}", f"unix:{path}"], wait=False)
+    daemon.wait_line("notifier.listening")
+    wait_until(path.exists, what="the socket")
+    front = Front(processes, daemon, f"unix:{path}")
+    redis.publish("c1", {"event": "news", "data": 1})
+    assert '"data":1' in front.get("/wait/c1").stdout.replace(" ", "")
