@@ -26,7 +26,9 @@ RB_MUST_CHECK enum rb_status rb_network_add(struct rb_network *network,
 bool rb_network_contains(const struct rb_network *network,
                          const struct sockaddr *address);
 
-/* allow wins over deny; what is in neither is allowed. Either may be NULL. */
+/* allow wins over deny; what is in neither is allowed. Either may be NULL. A metadata
+ * address is opened by the word metadata or by a prefix alone, though some are private or
+ * link-local too. */
 bool rb_network_allows(const struct rb_network *allow, const struct rb_network *deny,
                        const struct sockaddr *address);
 
