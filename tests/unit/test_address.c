@@ -1,0 +1,131 @@
+/* The syntax of addresses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config/address.h"
+
+static void check_all(bool (*is)(struct rb_text), const char *const *texts,
+                      bool expected) {
+    for (; *texts; texts++)
+        if (is(rb_text_of(*texts)) != expected)
+            fail_msg("\"%s\" should be %s", *texts, expected ? "accepted" : "refused");
+}
+
+static void listen_addresses(void **state) {
+    (void)state;
+    static const char *const right[] = {
+        "127.0.0.1:8080", "0.0.0.0:0",      "*:80",     "[::1]:9401",
+        "[::]:65535",     "localhost:1",    "a-b.c:22", "unix:/run/ringback.sock",
+        "h_1:80",         "[fe80::1:2]:80", "1host:80", NULL};
+    static const char *const wrong[] = {"",
+                                        "8080",
+                                        ":8080",
+                                        "127.0.0.1",
+                                        "127.0.0.1:",
+                                        "127.0.0.1:x",
+                                        "127.0.0.1:65536",
+                                        "127.0.0.1:-1",
+                                        "256.0.0.1:80",
+                                        "1.2.3:80",
+                                        "::1:80",
+                                        "[::1]",
+                                        "[::1:80",
+                                        "[]:80",
+                                        "[127.0.0.1]:80",
+                                        "a b:80",
+                                        "-a:80",
+                                        ".a:80",
+                                        "unix:",
+                                        "unix:run/x",
+                                        "unix:/",
+                                        "tcp://a:80",
+                                        "a:80 ",
+                                        "a:000080",
+                                        "**:80",
+                                        "[::1%eth0]:80",
+                                        "a/b:80",
+                                        NULL};
+    check_all(rb_address_is_listen, right, true);
+    check_all(rb_address_is_listen, wrong, false);
+
+    char path[200] = "unix:/";
+    memset(path + 6, 'x', 107 - 1);
+    assert_true(rb_address_is_listen(rb_text(path, 5 + 107)));
+    memset(path + 6, 'x', 108 - 1);
+    assert_false(rb_address_is_listen(rb_text(path, 5 + 108)));
+    assert_false(rb_address_is_listen(rb_text("unix:/a\0b", 9)));
+    assert_false(rb_address_is_listen(rb_text("a\0b:80", 6)));
+}
+
+static void networks(void **state) {
+    (void)state;
+    static const char *const right[] = {"loopback",
+                                        "private",
+                                        "link-local",
+                                        "metadata",
+                                        "public",
+                                        "10.2.0.0/16",
+                                        "10.0.0.1",
+                                        "0.0.0.0/0",
+                                        "1.2.3.4/32",
+                                        "::/0",
+                                        "fc00::/7",
+                                        "::1",
+                                        "2001:db8::1/128",
+                                        "::ffff:10.0.0.0/104",
+                                        NULL};
+    static const char *const wrong[] = {
+        "",          "Private",     "privat",    "10.0.0.0/",   "10.0.0.0/33",
+        "10.0.0/8",  "10.0.0.0/-1", "/8",        "::/129",      "10.0.0.0/8/8",
+        "fc00::/ 7", "[::1]",       "10.0.0.1 ", "example.com", "010.0.0.1",
+        NULL};
+    check_all(rb_address_is_network, right, true);
+    check_all(rb_address_is_network, wrong, false);
+}
+
+static void origins(void **state) {
+    (void)state;
+    static const char *const right[] = {"*",
+                                        "https://shop.example.com",
+                                        "http://localhost:3000",
+                                        "http://[::1]:80",
+                                        "http://[::1]",
+                                        "http://127.0.0.1",
+                                        "chrome-extension://abcdef",
+                                        NULL};
+    static const char *const wrong[] = {"",
+                                        "**",
+                                        "https://",
+                                        "https://a/",
+                                        "https://a/b",
+                                        "a.com",
+                                        "https:/a",
+                                        "HTTPS://a",
+                                        "https://A.de",
+                                        "https://a:",
+                                        "https://a:x",
+                                        "https://a:99999",
+                                        "https://u@a",
+                                        "://a",
+                                        "https://a?x",
+                                        "https://*.a",
+                                        "https://:80",
+                                        "null",
+                                        NULL};
+    check_all(rb_address_is_origin, right, true);
+    check_all(rb_address_is_origin, wrong, false);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(listen_addresses),
+        cmocka_unit_test(networks),
+        cmocka_unit_test(origins),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
