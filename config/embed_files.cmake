@@ -8,9 +8,9 @@ foreach(file IN LISTS files)
   file(READ ${file} hex HEX)
   file(SHA1 ${file} sha1)
   file(SIZE ${file} size)
-  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
-  string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)" "\\1\n"
-         bytes "${bytes}")
+  string(REGEX REPLACE "(..)" "'\\\\x\\1'," bytes "${hex}")
+  string(REPEAT "'.x..'," 12 line)
+  string(REGEX REPLACE "(${line})" "\\1\n" bytes "${bytes}")
   string(APPEND text "\nstatic const char bytes_of_${name}[] = {\n${bytes}0};\n"
          "const struct rb_${KIND} ${PREFIX}_${name} = {\"${base}\", bytes_of_${name}, ${size}u, "
          "\"${sha1}\"};\n")
