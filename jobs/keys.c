@@ -1,0 +1,82 @@
+/* The names of everything in Redis. */
+#include "jobs/keys.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* The settings and name.h bound what comes here; the cap is for the day they do not. */
+static void add(struct rb_key *key, struct rb_text text) {
+    size_t room = sizeof key->at - key->len;
+    assert(text.len <= room);
+    size_t len = text.len <= room ? text.len : room;
+    if (len > 0)
+        memcpy(key->at + key->len, text.at, len);
+    key->len += len;
+}
+
+static void write_key(struct rb_key *key, struct rb_text prefix, struct rb_text middle,
+                      struct rb_text name, struct rb_text end) {
+    key->len = 0;
+    add(key, prefix);
+    add(key, middle);
+    add(key, name);
+    add(key, end);
+}
+
+void rb_key_queue(const struct rb_keys *keys, struct rb_text queue, struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":queue:"), queue, RB_TEXT(""));
+}
+
+void rb_key_retry(const struct rb_keys *keys, struct rb_text queue, struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":retry:"), queue, RB_TEXT(""));
+}
+
+void rb_key_due(const struct rb_keys *keys, struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":due"), RB_TEXT(""), RB_TEXT(""));
+}
+
+void rb_key_workers(const struct rb_keys *keys, struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":workers"), RB_TEXT(""), RB_TEXT(""));
+}
+
+void rb_key_held(const struct rb_keys *keys, struct rb_text worker, struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":held:"), worker, RB_TEXT(""));
+}
+
+void rb_key_dead(const struct rb_keys *keys, struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":dead"), RB_TEXT(""), RB_TEXT(""));
+}
+
+/* The braces are a hash tag: stream and meta of a channel share a slot. */
+void rb_key_channel(const struct rb_keys *keys, struct rb_text channel,
+                    struct rb_key *key) {
+    write_key(key, keys->channels, RB_TEXT(":{"), channel, RB_TEXT("}"));
+}
+
+void rb_key_meta(const struct rb_keys *keys, struct rb_text channel, struct rb_key *key) {
+    write_key(key, keys->channels, RB_TEXT(":{"), channel, RB_TEXT("}:meta"));
+}
+
+void rb_key_notifiers(const struct rb_keys *keys, struct rb_key *key) {
+    write_key(key, keys->channels, RB_TEXT(":notifiers"), RB_TEXT(""), RB_TEXT(""));
+}
+
+void rb_key_notifier(const struct rb_keys *keys, struct rb_text id, struct rb_key *key) {
+    write_key(key, keys->channels, RB_TEXT(":notifier:"), id, RB_TEXT(""));
+}
+
+bool rb_key_parse_channel(const struct rb_keys *keys, struct rb_text key,
+                          struct rb_text *channel) {
+    const size_t around = sizeof ":{}" - 1;
+    if (key.len <= keys->channels.len + around || !rb_text_starts(key, keys->channels))
+        return false;
+    struct rb_text rest =
+        rb_text(key.at + keys->channels.len, key.len - keys->channels.len);
+    if (rest.at[0] != ':' || rest.at[1] != '{' || rest.at[rest.len - 1] != '}')
+        return false;
+    struct rb_text name = rb_text(rest.at + 2, rest.len - around);
+    if (memchr(name.at, '}', name.len) || memchr(name.at, '{', name.len))
+        return false;
+    *channel = name;
+    return true;
+}
