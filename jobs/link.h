@@ -1,11 +1,12 @@
-/* A link to Redis for commands: hiredis async on libev, with reconnect, its own timeouts
+/* A link to Redis for commands: asynchronous, on libev, with reconnect, its own timeouts
  * and one promise: the callback of every command is called exactly once.
  *
  * While it is down commands are answered with RB_UNAVAILABLE at once (from the loop,
  * never from inside rb_link_call), so that whoever needs them repeated decides that
  * himself when the link says that it is up. Reconnect waits 20 ms doubled up to 500 ms,
  * with full jitter. A command that is not answered in time breaks the link, since answers
- * come in order. */
+ * come in order; behind a blocking command others wait, so that one gets a link of its
+ * own. The commands of one turn of the loop leave in one write. */
 #ifndef RB_JOBS_LINK_H
 #define RB_JOBS_LINK_H
 
@@ -21,6 +22,10 @@
 
 struct rb_link;
 
+/* Commands beyond are answered with RB_UNAVAILABLE: Redis does not keep up. So are those
+ * that would make more than 64 MiB wait to be written. */
+#define RB_LINK_MAX_OUTSTANDING 100000
+
 /* RB_OK with the reply; RB_REFUSED with a reply of type REDIS_REPLY_ERROR;
  * RB_UNAVAILABLE, RB_TIMEOUT (fate unknown), RB_CANCELLED (rb_link_free) or RB_NOMEM with
  * NULL. The reply is borrowed for the call. The callback may call any function of this
@@ -28,7 +33,8 @@ struct rb_link;
 typedef void rb_link_reply_fn(void *ctx, enum rb_status status,
                               const struct redisReply *reply);
 
-/* up: the link is authenticated, its database selected, and commands will be sent. */
+/* up: the link is authenticated, its database selected, and commands will be sent. It
+ * begins as down without a word; "down" comes after what was outstanding is answered. */
 typedef void rb_link_state_fn(void *ctx, bool up);
 
 struct rb_link_options {
@@ -42,8 +48,9 @@ struct rb_link_options {
 
 /* Starts connecting from the loop. NULL when out of memory. */
 struct rb_link *rb_link_new(struct ev_loop *loop, const struct rb_link_options *options);
-/* Every outstanding callback is called with RB_CANCELLED before this returns; on_state is
- * not called. */
+/* Every outstanding callback is called with RB_CANCELLED before this returns, also that
+ * of a command sent from inside such a callback; on_state is not called. NULL is legal.
+ */
 void rb_link_free(struct rb_link *link);
 
 bool rb_link_up(const struct rb_link *link);
