@@ -1,6 +1,12 @@
 /* Publishing an event: terminal marker, XADD, PEXPIRE and PUBLISH as one script on the
  * channel's slot (jobs/scripts/publish.lua), or, where scripts are not to be had, as
- * single commands in the same order. */
+ * single commands in the same order. And what else is done to a channel as a whole.
+ *
+ * A stream entry holds RB_ENTRY_EVENT, and RB_ENTRY_PREV, the id of the entry before it
+ * ("0-0": none). What is heard live is "<prev-id> <id> <event>". Without scripts the id
+ * before is not known for sure: entries lack RB_ENTRY_PREV, and what is heard says
+ * "<id> <id> <event>", which no reader can take for the chain's next link, so that it
+ * reads the stream. */
 #ifndef RB_JOBS_PUBLISH_H
 #define RB_JOBS_PUBLISH_H
 
@@ -11,6 +17,14 @@
 #include "jobs/keys.h"
 #include "jobs/link.h"
 #include "jobs/stream_id.h"
+
+#define RB_ENTRY_EVENT "e"
+#define RB_ENTRY_PREV "p"
+
+/* Fields of a channel's meta hash: ids, as text. It outlives the stream. */
+#define RB_META_LAST "last"         /* of the last event */
+#define RB_META_TERMINAL "terminal" /* of the last terminal event */
+#define RB_META_MARKER "t:"         /* + job: of that job's terminal event */
 
 struct rb_channel_policy {
     struct rb_keys keys;
@@ -27,8 +41,9 @@ struct rb_publication {
 };
 
 /* What became of it. RB_OK: it is out under `id`, or, when duplicate, the job's terminal
- * event was out already and this event was dropped. Any other status is the link's;
- * whether it is out is unknown then, and publishing it again is safe for terminal events.
+ * event (`id`) was out already and this event was dropped. Any other status is the
+ * link's; whether it is out is unknown then, and publishing it again is safe for terminal
+ * events. RB_INVALID: Redis answered what was not expected.
  * receivers = how many connections subscribed to it got it. */
 struct rb_published {
     enum rb_status status;
@@ -39,8 +54,29 @@ struct rb_published {
 };
 typedef void rb_published_fn(void *ctx, const struct rb_published *published);
 
-/* fn is called exactly once, from the loop. Everything borrowed is copied. */
+/* fn is called exactly once, from the loop. Everything borrowed is copied. (When there is
+ * no memory even to remember fn, it is called with RB_NOMEM before this returns.) */
 void rb_publish(struct rb_link *link, const struct rb_channel_policy *policy,
                 const struct rb_publication *publication, rb_published_fn *fn, void *ctx);
+
+/* Forgets a channel's events. Its meta hash stays, so that ids go on rising and cursors
+ * are still understood. fn as for rb_link_call; the reply is UNLINK's. */
+void rb_channel_forget(struct rb_link *link, const struct rb_keys *keys,
+                       struct rb_text channel, rb_link_reply_fn *fn, void *ctx);
+
+/* What is kept of a channel. */
+struct rb_channel_info {
+    enum rb_status status;
+    int64_t events;           /* how many are kept */
+    int64_t expires_ms;       /* in how many ms they will be gone; 0 = none are kept */
+    struct rb_stream_id last; /* id of the last event ever, 0-0 = none is known of */
+    struct rb_text event;     /* the last one's JSON, without id; len 0 = none is kept */
+    const char *error;        /* as in rb_published */
+};
+typedef void rb_channel_info_fn(void *ctx, const struct rb_channel_info *info);
+
+/* As rb_publish: fn is called exactly once; what it gets is borrowed for the call. */
+void rb_channel_ask(struct rb_link *link, const struct rb_keys *keys,
+                    struct rb_text channel, rb_channel_info_fn *fn, void *ctx);
 
 #endif
