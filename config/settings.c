@@ -196,7 +196,7 @@ static void load_environment(struct load *l, const char *const *environment) {
     for (; *environment; environment++) {
         struct rb_text value = rb_text_of(*environment), name;
         if (!rb_text_starts(value, RB_TEXT(RB_SETTING_PREFIX)) ||
-            !rb_text_next(&value, '=', &name))
+            !strchr(*environment, '=') || !rb_text_next(&value, '=', &name))
             continue;
         char place[256];
         snprintf(place, sizeof place, RB_TEXT_FMT, RB_TEXT_ARG(name));
