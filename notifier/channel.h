@@ -54,7 +54,8 @@ struct rb_delivery {
 struct rb_subscription;
 
 /* What a subscriber is told. A function may unsubscribe its own owner's subscriptions,
- * never another owner's. Each may be called before rb_channel_subscribe returns. */
+ * never another owner's, and must not subscribe. Each may be called before
+ * rb_channel_subscribe returns. */
 struct rb_sink {
     void (*deliver)(struct rb_subscription *subscription, struct rb_delivery *delivery);
     /* Once, when it is known where the cursor stands, before anything is delivered:
@@ -63,6 +64,8 @@ struct rb_sink {
     /* All that is kept was delivered; from now on it hears live. Again after a hole or a
      * lost link was read up. May be NULL. */
     void (*live)(struct rb_subscription *subscription);
+    /* There was no memory to serve it; it is unsubscribed already. Never NULL. */
+    void (*failed)(struct rb_subscription *subscription);
     /* True while it can't take more history: reading pauses until rb_channel_resume. May
      * be NULL: never. */
     bool (*full)(const struct rb_subscription *subscription);
@@ -75,6 +78,7 @@ struct rb_subscription {
     struct rb_subscription *sibling; /* the owner's own list; not touched here */
     struct rb_group *group;          /* NULL when not subscribed */
     TAILQ_ENTRY(rb_subscription) member;
+    bool told; /* ->verified was called */
 };
 
 /* RB_OK or RB_NOMEM. A cursor that is not given: everything kept is delivered. */
@@ -145,14 +149,18 @@ struct rb_channel_feed {
 struct rb_channels_limits {
     unsigned page_max; /* entries a page at most */
     size_t page_bytes; /* what a page should weigh: the next one's count follows it */
-    unsigned recent_events; /* kept of a channel while somebody reads up, or returns */
+    /* Live messages kept of a channel while somebody reads up, or may come back. */
+    unsigned recent_events;
     size_t recent_bytes;
-    int64_t linger_ms; /* how long a channel stays subscribed without members */
+    size_t recent_total_bytes; /* of all channels */
+    size_t max_message;        /* a live payload beyond it is not handed on */
+    int64_t linger_ms;         /* how long a channel stays subscribed without members */
 };
 
-/* NULL when out of memory. */
+/* NULL when out of memory. seed: random, so that nobody chooses names that collide. */
 struct rb_channels *rb_channels_new(const struct rb_channel_feed *feed,
-                                    const struct rb_channels_limits *limits);
+                                    const struct rb_channels_limits *limits,
+                                    const uint64_t seed[2]);
 /* All subscriptions and readings must be gone. */
 void rb_channels_free(struct rb_channels *channels);
 
@@ -171,8 +179,21 @@ void rb_channel_message(struct rb_channels *channels, struct rb_text name,
                         struct rb_text payload);
 void rb_channel_page(struct rb_group *group, const struct rb_page *page);
 
-/* Lets channels go that had no members for linger_ms. Returns ms until the next one may
- * go, or -1. */
-int64_t rb_channels_expire(struct rb_channels *channels, int64_t now_ms);
+/* Once a turn of the loop: what time it is, and lets channels go that had no members for
+ * linger_ms (at most twice as long). Returns ms until it is worth calling again, or -1.
+ */
+int64_t rb_channels_turn(struct rb_channels *channels, int64_t now_ms, int64_t unix_ms);
+
+/* What happened so far, for the metrics. */
+struct rb_channels_stats {
+    uint64_t messages; /* heard live, with id */
+    uint64_t raw;
+    uint64_t duplicates; /* heard live and known already */
+    uint64_t holes;      /* in the chain of live messages */
+    uint64_t gaps;       /* told to a subscriber */
+    uint64_t readings;
+    uint64_t oversize; /* messages over max_message, told as a gap; raw ones dropped */
+};
+const struct rb_channels_stats *rb_channels_stats(const struct rb_channels *channels);
 
 #endif

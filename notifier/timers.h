@@ -4,6 +4,7 @@
 #define RB_NOTIFIER_TIMERS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define RB_TIMER_TICK_MS 16

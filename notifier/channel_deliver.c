@@ -1,0 +1,145 @@
+/* What the members of a group are told. */
+#include "jobs/event.h"
+#include "notifier/channel_core.h"
+
+void rb_delivery_fini(struct rb_delivery *delivery) {
+    for (int i = 0; i < RB_ENCODINGS; i++)
+        rb_bytes_unref(delivery->encoded[i]);
+}
+
+/* Moves a member that can't take more to a group of its own, which reads on from where
+ * the member stands when there is room. */
+static void set_aside(struct rb_subscription *subscription, struct rb_place at) {
+    struct rb_group *group = rb_group_new(subscription->group->channel, at, false);
+    if (!group) {
+        rb_channel_unsubscribe(subscription);
+        subscription->sink->failed(subscription);
+        return;
+    }
+    rb_group_remove(subscription);
+    rb_group_add(group, subscription);
+    group->stalled = true;
+}
+
+/* A member's sink may take the member away: the next one is known before. */
+static void tell(struct rb_group *group, struct rb_delivery *delivery, bool history,
+                 struct rb_place stood) {
+    struct rb_subscription *member, *next;
+    group->busy++;
+    for (member = TAILQ_FIRST(&group->members); member; member = next) {
+        next = TAILQ_NEXT(member, member);
+        const struct rb_sink *sink = member->sink;
+        if (history && sink->full && sink->full(member))
+            set_aside(member, stood);
+        else
+            sink->deliver(member, delivery);
+    }
+    group->busy--;
+}
+
+void rb_deliver_event(struct rb_group *group, struct rb_delivery *delivery,
+                      bool history) {
+    struct rb_place stood = group->at;
+    group->at = (struct rb_place){
+        .set = true, .id = delivery->id, .terminal = delivery->terminal};
+    tell(group, delivery, history, stood);
+}
+
+void rb_deliver_gap(struct rb_group *group, struct rb_stream_id resume,
+                    const struct rb_stream_id *first) {
+    struct rb_channels *all = group->channel->all;
+    struct rb_delivery delivery = {.kind = RB_DELIVERY_GAP,
+                                   .id = resume,
+                                   .channel = rb_channel_name(group->channel),
+                                   .event = RB_TEXT("gap")};
+    rb_buffer_clear(&all->scratch);
+    rb_event_gap(&all->scratch, delivery.channel, all->unix_ms, group->at.id, resume,
+                 first);
+    if (all->scratch.status != RB_OK) {
+        rb_group_fail(group);
+        return;
+    }
+    all->stats.gaps++;
+    delivery.json = rb_buffer_view(&all->scratch);
+    rb_deliver_event(group, &delivery, false);
+    rb_delivery_fini(&delivery);
+}
+
+/* An entry that somebody else wrote, and that is no object: the event is made around it.
+ */
+static void build_foreign(struct rb_channel *channel, struct rb_stream_id id,
+                          struct rb_text payload) {
+    struct rb_channels *all = channel->all;
+    struct rb_event_head head = {.channel = rb_channel_name(channel),
+                                 .at = (int64_t)(id.ms & INT64_MAX)};
+    struct rb_buffer value, event;
+    rb_buffer_init(&value, all->scratch.limit);
+    rb_buffer_init(&event, all->scratch.limit);
+    rb_encode_raw_json(&value, payload);
+    rb_event_custom(&event, &head, RB_TEXT("message"), rb_buffer_view(&value));
+    if (value.status == RB_OK && event.status == RB_OK)
+        rb_event_with_id(&all->scratch, id, rb_buffer_view(&event));
+    else
+        all->scratch.status = RB_NOMEM;
+    rb_buffer_fini(&value);
+    rb_buffer_fini(&event);
+}
+
+bool rb_deliver_build(struct rb_channel *channel, struct rb_stream_id id,
+                      struct rb_text json, struct rb_delivery *delivery) {
+    struct rb_buffer *scratch = &channel->all->scratch;
+    struct rb_event_view view;
+    rb_event_peek(json, &view);
+    rb_buffer_clear(scratch);
+    if (json.len >= 2 && json.at[0] == '{' && json.at[json.len - 1] == '}')
+        rb_event_with_id(scratch, id, json);
+    else
+        build_foreign(channel, id, json);
+    if (scratch->status != RB_OK)
+        return false;
+    *delivery = (struct rb_delivery){.kind = RB_DELIVERY_EVENT,
+                                     .terminal = view.terminal,
+                                     .id = id,
+                                     .channel = rb_channel_name(channel),
+                                     .json = rb_buffer_view(scratch),
+                                     .event = view.event};
+    return true;
+}
+
+void rb_deliver_entry(struct rb_group *group, struct rb_stream_id id,
+                      struct rb_text json) {
+    struct rb_channels *all = group->channel->all;
+    struct rb_delivery delivery;
+    if (json.len > all->limits.max_message) {
+        all->stats.oversize++;
+        rb_deliver_gap(group, id, NULL);
+    } else if (rb_deliver_build(group->channel, id, json, &delivery)) {
+        rb_deliver_event(group, &delivery, true);
+        rb_delivery_fini(&delivery);
+    } else {
+        rb_group_fail(group);
+    }
+}
+
+void rb_deliver_raw(struct rb_group *group, struct rb_text payload) {
+    struct rb_delivery delivery = {.kind = RB_DELIVERY_RAW,
+                                   .channel = rb_channel_name(group->channel),
+                                   .json = payload,
+                                   .event = RB_TEXT("message")};
+    tell(group, &delivery, false, group->at);
+    rb_delivery_fini(&delivery);
+}
+
+void rb_deliver_verified(struct rb_group *group, bool finished) {
+    struct rb_subscription *member, *next;
+    group->busy++;
+    for (member = TAILQ_FIRST(&group->members); member; member = next) {
+        next = TAILQ_NEXT(member, member);
+        if (member->told)
+            continue;
+        member->told = true;
+        if (member->sink->verified)
+            member->sink->verified(member, finished);
+    }
+    group->busy--;
+}

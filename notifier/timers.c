@@ -1,0 +1,130 @@
+/* The wheel: a slot for each tick, a timer in the slot of its tick, whatever the round.
+ */
+#include "notifier/timers.h"
+
+#include <stdlib.h>
+
+/* 16 s a round: longer delays wait for their round in the slot. */
+#define SLOTS 1024u
+#define WORD_BITS 64u
+
+struct rb_timers {
+    rb_timer_fn *fn;
+    void *ctx;
+    int64_t start_ms;
+    uint32_t tick; /* all ticks up to this one have been looked at */
+    size_t count;
+    uint64_t used[SLOTS / WORD_BITS]; /* a bit a slot that may hold timers */
+    struct rb_timer *slots[SLOTS];
+    struct rb_timer *due; /* taken off the wheel, about to be fired */
+};
+
+struct rb_timers *rb_timers_new(int64_t now_ms, rb_timer_fn *fn, void *ctx) {
+    struct rb_timers *timers = calloc(1, sizeof *timers);
+    if (!timers)
+        return NULL;
+    timers->fn = fn;
+    timers->ctx = ctx;
+    timers->start_ms = now_ms;
+    return timers;
+}
+
+void rb_timers_free(struct rb_timers *timers) { free(timers); }
+
+static uint32_t tick_of(const struct rb_timers *timers, int64_t now_ms) {
+    return (uint32_t)((now_ms - timers->start_ms) / RB_TIMER_TICK_MS);
+}
+
+static void link_into(struct rb_timer **list, struct rb_timer *timer) {
+    timer->next = *list;
+    timer->back = list;
+    if (*list)
+        (*list)->back = &timer->next;
+    *list = timer;
+}
+
+static void unlink_from(struct rb_timer *timer) {
+    *timer->back = timer->next;
+    if (timer->next)
+        timer->next->back = timer->back;
+    timer->next = NULL;
+    timer->back = NULL;
+}
+
+void rb_timer_set(struct rb_timers *timers, struct rb_timer *timer, int64_t now_ms,
+                  int64_t delay_ms) {
+    rb_timer_stop(timers, timer);
+    /* One tick more, since the running one has begun; and never one that was passed. */
+    uint32_t tick = tick_of(timers, now_ms + (delay_ms > 0 ? delay_ms : 0)) + 1;
+    if ((int32_t)(tick - timers->tick) <= 0)
+        tick = timers->tick + 1;
+    timer->tick = tick;
+    uint32_t slot = tick % SLOTS;
+    link_into(&timers->slots[slot], timer);
+    timers->used[slot / WORD_BITS] |= UINT64_C(1) << slot % WORD_BITS;
+    timers->count++;
+}
+
+void rb_timer_stop(struct rb_timers *timers, struct rb_timer *timer) {
+    if (!rb_timer_is_set(timer))
+        return;
+    unlink_from(timer);
+    timers->count--;
+}
+
+/* Moves what is due in a slot to the list of those to fire; others stay for their round.
+ */
+static void collect(struct rb_timers *timers, uint32_t slot, uint32_t tick) {
+    struct rb_timer *next;
+    for (struct rb_timer *timer = timers->slots[slot]; timer; timer = next) {
+        next = timer->next;
+        if ((int32_t)(timer->tick - tick) > 0)
+            continue;
+        unlink_from(timer);
+        link_into(&timers->due, timer);
+    }
+    if (!timers->slots[slot])
+        timers->used[slot / WORD_BITS] &= ~(UINT64_C(1) << slot % WORD_BITS);
+}
+
+void rb_timers_run(struct rb_timers *timers, int64_t now_ms) {
+    uint32_t now = tick_of(timers, now_ms);
+    uint32_t passed = now - timers->tick;
+    if ((int32_t)passed <= 0)
+        return;
+    /* After a long sleep one look at every slot is enough. */
+    if (passed > SLOTS)
+        passed = SLOTS;
+    for (uint32_t i = 0; i < passed; i++) {
+        uint32_t slot = (now - i) % SLOTS;
+        if (timers->used[slot / WORD_BITS] >> slot % WORD_BITS & 1)
+            collect(timers, slot, now);
+    }
+    timers->tick = now;
+    while (timers->due) {
+        struct rb_timer *timer = timers->due;
+        unlink_from(timer);
+        timers->count--;
+        timers->fn(timers->ctx, timer);
+    }
+}
+
+/* Slots that hold only later rounds are visited too, at most once a round each. */
+int64_t rb_timers_wait(const struct rb_timers *timers, int64_t now_ms) {
+    if (timers->count == 0)
+        return -1;
+    for (uint32_t i = 1; i <= SLOTS; i++) {
+        uint32_t tick = timers->tick + i;
+        uint32_t slot = tick % SLOTS;
+        uint64_t word = timers->used[slot / WORD_BITS] >> slot % WORD_BITS;
+        if (word == 0) { /* nothing in the rest of this word */
+            i += WORD_BITS - 1 - slot % WORD_BITS;
+            continue;
+        }
+        if (!(word & 1))
+            continue;
+        int64_t at = timers->start_ms + (int64_t)tick * RB_TIMER_TICK_MS;
+        return at > now_ms ? at - now_ms : 0;
+    }
+    return -1;
+}
