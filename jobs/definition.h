@@ -16,6 +16,14 @@ struct rb_params;
 struct rb_template;
 struct rb_request_template;
 
+#define RB_DEFINITION_STATUS_MAX 599
+
+/* One thing taken from an answer: the value at the pointer, under that name. */
+struct rb_selection {
+    char *name;    /* NULL when the value itself is the result */
+    char *pointer; /* JSON Pointer (RFC 6901) */
+};
+
 /* Read-only after loading; owned by its rb_services. */
 struct rb_definition {
     char *service;
@@ -29,8 +37,9 @@ struct rb_definition {
         int64_t connect, per_try, total; /* ms */
     } timeout;
     struct {
-        int *success; /* HTTP statuses, ended by 0 */
-        char *select; /* JSON Pointer (RFC 6901), or NULL: the whole body */
+        bool success[RB_DEFINITION_STATUS_MAX + 1]; /* by HTTP status */
+        struct rb_selection *select;                /* NULL: the whole body */
+        size_t select_count;
         int64_t max_bytes;
     } result;
     struct {
@@ -64,11 +73,13 @@ RB_MUST_CHECK enum rb_status rb_definition_channel(const struct rb_definition *d
 struct rb_request {
     char *method;
     char *url;      /* http or https; the host is the definition's own */
-    char **headers; /* "Name: value", ended by NULL */
+    char **headers; /* "Name: value", ended by NULL; values are never empty */
     char *body;     /* NULL: none; not NUL-terminated text but body_len bytes */
     size_t body_len;
 };
-#define RB_REQUEST_MAX_BYTES (1024 * 1024)
+#define RB_REQUEST_MAX_BYTES (1024 * 1024) /* all of it together */
+#define RB_REQUEST_URL_MAX_BYTES (16 * 1024)
+#define RB_REQUEST_HEADERS_MAX 64
 
 /* RB_OK: *request is the caller's (_free). RB_INVALID with a sentence (no secret in it),
  * RB_TOO_LARGE or RB_NOMEM else. */
@@ -79,10 +90,11 @@ rb_definition_render(const struct rb_definition *definition, const struct rb_job
 void rb_request_free(struct rb_request *request);
 
 /* Is the status a success, and what of the body is the result: appends raw JSON to `out`.
- * Where nothing is selected from it, a JSON body passes byte for byte; other bodies
- * become
- * {"content_type","text"} or {"content_type","base64"}. An empty body is null. RB_INVALID
- * with a sentence when `select` meets no JSON or nothing at the pointer. */
+ * Where nothing is selected from it, a JSON body passes byte for byte (a byte order mark
+ * before it does not); other bodies become {"content_type","text"} or
+ * {"content_type","base64"}. An empty body is null. RB_INVALID with a sentence when the
+ * body says that it is JSON and is not, or when `select` meets no JSON (whatever the
+ * content type) or nothing at the pointer; else the status of `out`. */
 bool rb_definition_success(const struct rb_definition *definition, int status);
 RB_MUST_CHECK enum rb_status
 rb_definition_result(const struct rb_definition *definition, struct rb_text content_type,

@@ -11,12 +11,26 @@
 
 struct rb_params;
 
+enum rb_param_type {
+    RB_PARAM_STRING,
+    RB_PARAM_INTEGER,
+    RB_PARAM_NUMBER,
+    RB_PARAM_BOOLEAN,
+    RB_PARAM_ARRAY,
+    RB_PARAM_OBJECT,
+    RB_PARAM_TYPES /* none of them */
+};
+
 /* node may be NULL (no parameters). Mistakes are added to `errors`, then NULL. */
 struct rb_params *rb_params_compile(const struct rb_yaml *node, struct rb_errors *errors);
 void rb_params_free(struct rb_params *params);
 
 /* NULL-terminated, owned by params. */
 const char *const *rb_params_names(const struct rb_params *params);
+
+/* The parameter's type, for whoever makes values from text; RB_PARAM_TYPES when there is
+ * no such parameter. */
+enum rb_param_type rb_params_type(const struct rb_params *params, struct rb_text name);
 
 /* Checks and returns a new reference with the defaults filled in. RB_INVALID with a
  * sentence that names the parameter and what was expected (it does not repeat the value);

@@ -13,7 +13,7 @@
 # cannot be bounded.
 set -eu
 
-libc='(aio|assert|byteswap|ctype|dirent|dlfcn|endian|errno|execinfo|fcntl|float|fnmatch|getopt|glob|grp|ifaddrs|inttypes|libgen|limits|locale|malloc|math|netdb|poll|pwd|sched|search|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|syslog|termios|time|unistd|utime|(arpa|linux|net|netinet|sys)/[a-z0-9_]+)'
+libc='(aio|assert|byteswap|ctype|dirent|dlfcn|endian|errno|execinfo|fcntl|float|fnmatch|getopt|glob|grp|ifaddrs|inttypes|libgen|limits|locale|malloc|math|netdb|poll|pwd|regex|sched|search|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|syslog|termios|time|unistd|utime|(arpa|linux|net|netinet|sys)/[a-z0-9_]+)'
 config="(<($libc|ev|yaml|uthash|utlist)\\.h>|\"config/[a-z0-9_]+\\.h\")"
 jobs="($config|<(jansson|hiredis/[a-z0-9_/]+)\\.h>|\"jobs/([a-z0-9_]+/)?[a-z0-9_]+\\.h\")"
 worker="($jobs|<(curl/[a-z0-9_]+|pthread)\\.h>|\"worker/[a-z0-9_]+\\.h\")"
