@@ -33,7 +33,7 @@ struct rb_http_header {
 /* Borrowed from the parser until it is freed or reset. */
 struct rb_http_request {
     enum rb_http_method method;
-    struct rb_text path;  /* still percent-encoded, begins with '/' */
+    struct rb_text path;  /* still percent-encoded, begins with '/'; "*" with OPTIONS */
     struct rb_text query; /* behind '?', still encoded; "" when none */
     int minor;            /* HTTP/1.minor */
     bool keep_alive;
@@ -56,7 +56,8 @@ void rb_http_parser_free(struct rb_http_parser *parser);
 
 enum rb_http_progress {
     RB_HTTP_MORE,     /* all bytes taken, the request is not whole */
-    RB_HTTP_CONTINUE, /* head is whole and the client waits for "100 Continue"; feed on */
+    RB_HTTP_CONTINUE, /* all taken, the head is whole, no byte of the body has come, and
+                         the client waits for "100 Continue": send it and feed on */
     RB_HTTP_WHOLE,    /* request is whole; *taken says where the next one's bytes begin */
     RB_HTTP_BAD       /* answer *problem_status and close */
 };
@@ -84,6 +85,9 @@ bool rb_http_accepts(struct rb_text accept, const char *media_type);
  * percent-decoded into out (room bytes, NUL-terminated); false too when it does not fit
  * or is malformed. */
 bool rb_http_query(struct rb_text query, const char *name, char *out, size_t room);
+/* The query's value as it stands, still encoded: to tell an absent one from one that is
+ * malformed. */
+bool rb_http_query_raw(struct rb_text query, const char *name, struct rb_text *value);
 struct rb_text rb_http_cookie(const struct rb_http_request *request, const char *name);
 /* Percent-decodes a path segment; RB_INVALID on a broken escape or NUL, RB_TOO_LARGE. */
 RB_MUST_CHECK enum rb_status rb_http_decode(struct rb_text text, char *out, size_t room,

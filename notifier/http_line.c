@@ -1,0 +1,63 @@
+/* The discipline of lines. */
+#include "notifier/http_line.h"
+
+#include <string.h>
+
+bool rb_http_is_token_char(char c) {
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+        return true;
+    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+void rb_http_lines_head(struct rb_http_lines *lines) {
+    *lines = (struct rb_http_lines){.request_line = true};
+}
+
+void rb_http_lines_trailers(struct rb_http_lines *lines) {
+    *lines = (struct rb_http_lines){.request_line = false};
+}
+
+static const char not_three_words[] =
+    "The request line is not three words with one space between them.";
+
+static const char *end_line(struct rb_http_lines *lines) {
+    lines->after_cr = false;
+    if (!lines->in_line) {
+        lines->over = !lines->request_line;
+        return NULL;
+    }
+    if (lines->request_line && lines->spaces != 2)
+        return not_three_words;
+    if (!lines->request_line && !lines->in_value)
+        return "A field line has no colon.";
+    lines->request_line = false;
+    lines->in_line = false;
+    lines->in_value = false;
+    return NULL;
+}
+
+const char *rb_http_lines_step(struct rb_http_lines *lines, char c) {
+    if (lines->after_cr)
+        return c == '\n' ? end_line(lines) : "A CR stands without its LF.";
+    if (c == '\r') {
+        lines->after_cr = true;
+        return NULL;
+    }
+    if (c == '\n')
+        return "A line ends with LF alone.";
+    if (((unsigned char)c < 0x20 && c != '\t') || c == 0x7f)
+        return "The head holds a control character.";
+    if (lines->request_line) {
+        if (c == '\t' || (c == ' ' && ++lines->spaces > 2))
+            return not_three_words;
+    } else if (!lines->in_value) {
+        if (c == ':' && lines->in_line)
+            lines->in_value = true;
+        else if (!lines->in_line && (c == ' ' || c == '\t'))
+            return "A field line is folded or starts with a blank.";
+        else if (!rb_http_is_token_char(c))
+            return "A field name is empty or holds a character that it must not.";
+    }
+    lines->in_line = true;
+    return NULL;
+}

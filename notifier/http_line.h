@@ -1,0 +1,29 @@
+/* The lines of a head or of trailers, byte by byte, before any parser sees them: each
+ * ends with CRLF and nothing else does, none is folded, the request line has its two
+ * spaces and no more, and a field line is a token, a colon and a value (RFC 9112 §2.2,
+ * §3, §5). What two parsers could read in two ways ends here. */
+#ifndef RB_NOTIFIER_HTTP_LINE_H
+#define RB_NOTIFIER_HTTP_LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct rb_http_lines {
+    bool request_line;    /* the next or running line is the request line */
+    bool in_line;         /* the line has at least one byte */
+    bool in_value;        /* the colon was seen */
+    unsigned char spaces; /* of the request line */
+    bool after_cr;
+    bool over; /* the empty line at the end was seen */
+};
+
+void rb_http_lines_head(struct rb_http_lines *lines); /* a request line, then fields */
+void rb_http_lines_trailers(struct rb_http_lines *lines); /* fields alone */
+
+/* Takes one byte; NULL, or a sentence about the mistake (static). Empty lines before the
+ * request line are taken silently (RFC 9112 §2.2). */
+const char *rb_http_lines_step(struct rb_http_lines *lines, char byte);
+
+bool rb_http_is_token_char(char c); /* RFC 9110 §5.6.2 */
+
+#endif
