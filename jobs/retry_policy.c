@@ -3,6 +3,7 @@
 
 #include "jobs/http_date.h"
 #include "jobs/section.h"
+#include "jobs/yaml_value.h"
 
 #define MAX_ATTEMPTS 100
 #define HOUR_MS 3600000
@@ -67,26 +68,24 @@ static void read_on(const struct rb_yaml *on, struct rb_retry_policy *policy,
         return;
     }
     if (on->kind != RB_YAML_SEQUENCE || on->count == 0) {
-        rb_yaml_error(on, errors, "on: expected a list of %s, got %s", what,
+        rb_yaml_error(on, errors, "expected a list of %s, got %s", what,
                       on->kind == RB_YAML_SEQUENCE ? "an empty one"
                                                    : rb_yaml_describe(on));
         return;
     }
     for (size_t i = 0; i < on->count; i++) {
         const struct rb_yaml *item = &on->items[i];
-        if (item->kind != RB_YAML_SCALAR)
-            rb_yaml_error(item, errors, "on: expected %s, got %s", what,
-                          rb_yaml_describe(item));
-        else if (!read_cause(item->text, policy))
-            rb_yaml_error(item, errors, "on: expected %s, got \"%.40s\"", what,
-                          item->text.at);
+        struct rb_text word;
+        if (rb_value_text(item, &word, errors) && !read_cause(word, policy))
+            rb_yaml_error(item, errors, "expected %s, got \"" RB_TEXT_FMT "\"", what,
+                          RB_TEXT_ARG(word));
     }
 }
 
 static void read_backoff(const struct rb_yaml *backoff, struct rb_retry_policy *policy,
                          struct rb_errors *errors) {
     static const char *const known[] = {"base", "max", NULL};
-    if (!backoff || !rb_section_open(backoff, "backoff", known, NULL, errors))
+    if (!backoff || !rb_section_open(backoff, known, NULL, errors))
         return;
     rb_section_duration(backoff, "base", 1, HOUR_MS, &policy->base_ms, errors);
     if (policy->max_ms < policy->base_ms)
@@ -97,11 +96,10 @@ static void read_backoff(const struct rb_yaml *backoff, struct rb_retry_policy *
 static void read_budget(const struct rb_yaml *budget, struct rb_retry_policy *policy,
                         struct rb_errors *errors) {
     static const char *const known[] = {"percent", "per_second", NULL};
-    if (!budget || !rb_section_open(budget, "budget", known, NULL, errors))
+    if (!budget || !rb_section_open(budget, known, NULL, errors))
         return;
     rb_section_percent(budget, "percent", &policy->budget.percent, errors);
-    rb_section_integer(budget, "per_second", 1, 100000, &policy->budget.per_second,
-                       errors);
+    rb_section_int(budget, "per_second", 1, 100000, &policy->budget.per_second, errors);
 }
 
 void rb_retry_policy_read(const struct rb_yaml *node, struct rb_retry_policy *policy,
@@ -110,11 +108,10 @@ void rb_retry_policy_read(const struct rb_yaml *node, struct rb_retry_policy *po
         "max_attempts", "on", "backoff", "max_retry_after", "budget", NULL,
     };
     rb_retry_policy_init(policy);
-    if (!rb_section_open(node, "retry", known, NULL, errors))
+    if (!rb_section_open(node, known, NULL, errors))
         return;
     policy->max_attempts = 3;
-    rb_section_integer(node, "max_attempts", 1, MAX_ATTEMPTS, &policy->max_attempts,
-                       errors);
+    rb_section_int(node, "max_attempts", 1, MAX_ATTEMPTS, &policy->max_attempts, errors);
     read_on(rb_yaml_get(node, "on"), policy, errors);
     read_backoff(rb_yaml_get(node, "backoff"), policy, errors);
     rb_section_duration(node, "max_retry_after", 0, DAY_MS, &policy->max_retry_after_ms,

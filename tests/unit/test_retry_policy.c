@@ -195,28 +195,26 @@ static void mistakes_have_their_place(void **state) {
         int line, column;
         const char *says;
     } wrong[] = {
-        {"retry: 3", 1, 8, "retry: expected a mapping, got \"3\""},
+        {"retry: 3", 1, 8, "expected a mapping, got a string"},
         {"retry:\n  tries: 3", 2, 3, "unknown key \"tries\""},
-        {"retry: {max_attempts: 0}", 1, 23, "max_attempts: expected a whole number"},
+        {"retry: {max_attempts: 0}", 1, 23, "a whole number from 1 to 100, got \"0\""},
         {"retry: {max_attempts: 101}", 1, 23, "from 1 to 100"},
-        {"retry: {max_attempts: \"3\"}", 1, 23, "max_attempts: expected a whole"},
-        {"retry: {max_attempts: 2.5}", 1, 23, "max_attempts: expected a whole"},
-        {"retry: {on: timeout}", 1, 13, "on: expected a list of connect"},
+        {"retry: {max_attempts: 2.5}", 1, 23, "a whole number"},
+        {"retry: {on: timeout}", 1, 13, "expected a list of connect"},
         {"retry: {on: []}", 1, 13, "got an empty one"},
-        {"retry: {on: [conect]}", 1, 14, "got \"conect\""},
-        {"retry: {on: [199]}", 1, 14, "from 200 to 599"},
+        {"retry: {on: [conect]}", 1, 14, "expected connect, timeout"},
+        {"retry: {on: [199]}", 1, 14, "from 200 to 599, got \"199\""},
         {"retry: {on: [4xx]}", 1, 14, "got \"4xx\""},
         {"retry: {on: [[429]]}", 1, 14, "got a list"},
-        {"retry: {backoff: 1s}", 1, 18, "backoff: expected a mapping"},
-        {"retry: {backoff: {base: 0}}", 1, 25,
-         "base: expected a duration from 1ms to 1h"},
-        {"retry: {backoff: {base: 2}}", 1, 25, "base: expected a duration"},
+        {"retry: {backoff: 1s}", 1, 18, "expected a mapping"},
+        {"retry: {backoff: {base: 0}}", 1, 25, "a duration from 1ms to 1h"},
+        {"retry: {backoff: {base: 2}}", 1, 25, "a duration"},
         {"retry: {backoff: {base: 2s, max: 1s}}", 1, 34, "from 2s to 1d"},
         {"retry: {backoff: {cap: 2s}}", 1, 19, "unknown key \"cap\""},
         {"retry: {max_retry_after: [1s]}", 1, 26, "got a list"},
         {"retry: {budget: {percent: 0}}", 1, 27, "a percentage from 1 to 100"},
         {"retry: {budget: {percent: 101%}}", 1, 27, "a percentage from 1 to 100"},
-        {"retry: {budget: {per_second: 0}}", 1, 30, "per_second: expected"},
+        {"retry: {budget: {per_second: 0}}", 1, 30, "from 1 to 100000"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct rb_retry_policy policy;
