@@ -78,7 +78,8 @@ struct rb_subscription {
     struct rb_subscription *sibling; /* the owner's own list; not touched here */
     struct rb_group *group;          /* NULL when not subscribed */
     TAILQ_ENTRY(rb_subscription) member;
-    bool told; /* ->verified was called */
+    bool told;    /* ->verified was called */
+    uint8_t mark; /* the owner's own; not touched here */
 };
 
 /* RB_OK or RB_NOMEM. A cursor that is not given: everything kept is delivered. */
@@ -141,8 +142,10 @@ struct rb_reading {
 struct rb_channel_feed {
     void (*subscribe)(void *ctx, struct rb_text channel);
     void (*unsubscribe)(void *ctx, struct rb_text channel);
-    /* Answered by exactly one rb_channel_page(group, …), never from inside. */
-    void (*read)(void *ctx, const struct rb_reading *reading, struct rb_group *group);
+    /* Answered by exactly one rb_channel_page(group, …), never from inside; RB_NOMEM: not
+     * at all, and rb_channels_retry comes later. */
+    enum rb_status (*read)(void *ctx, const struct rb_reading *reading,
+                           struct rb_group *group);
     void *ctx;
 };
 

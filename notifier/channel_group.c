@@ -80,7 +80,10 @@ void rb_group_read(struct rb_group *group) {
     group->reading = true;
     group->tip_asked = channel->live.at;
     channel->all->stats.readings++;
-    channel->all->feed.read(channel->all->feed.ctx, &reading, group);
+    if (channel->all->feed.read(channel->all->feed.ctx, &reading, group) != RB_OK) {
+        group->reading = false;
+        group->failed = true;
+    }
 }
 
 void rb_group_from_live(struct rb_channel *channel) {

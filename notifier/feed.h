@@ -33,6 +33,9 @@ const struct rb_keys *rb_feed_keys(const struct rb_feed *feed);
 bool rb_feed_ready(const struct rb_feed *feed);
 const char *rb_feed_last_error(const struct rb_feed *feed); /* "" when ready */
 
+/* How often the subscribed link was lost. */
+uint64_t rb_feed_losses(const struct rb_feed *feed);
+
 /* A pub/sub name that is no channel (rb_key_notifiers, rb_key_notifier): subscribed now
  * and after every reconnect, fn called for each message. At most RB_FEED_CONTROLS;
  * RB_TOO_LARGE then. The name is copied. */

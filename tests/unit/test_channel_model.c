@@ -94,10 +94,12 @@ static void on_unsubscribe(void *ctx, struct rb_text channel) {
     w.subscribed = false;
 }
 
-static void on_read(void *ctx, const struct rb_reading *reading, struct rb_group *group) {
+static enum rb_status on_read(void *ctx, const struct rb_reading *reading,
+                              struct rb_group *group) {
     (void)ctx;
     assert_true(w.command_count < QUEUE);
     w.commands[w.command_count++] = (struct command){.group = group, .reading = *reading};
+    return RB_OK;
 }
 
 static struct subscriber *of(const struct rb_subscription *subscription) {
