@@ -1,0 +1,110 @@
+"""A person with a browser on the broker's page: first the splash, then the quote."""
+
+import os
+import sys
+import urllib.request
+
+import pytest
+from peers.process import ROOT, free_port, patience, wait_until
+
+if not (os.path.exists("/usr/bin/chromium") and os.path.exists("/usr/bin/chromedriver")):
+    pytest.skip("Chromium is not on this machine", allow_module_level=True)
+
+from peers.browser import Browser  # noqa: E402
+
+BROKER = ROOT / "notifier" / "web" / "examples" / "broker"
+
+
+@pytest.fixture
+def browser(folder):
+    browser = Browser(folder)
+    yield browser
+    browser.quit()
+
+
+class Broker:
+    """The demo's web app and exchange, with the daemons of the test."""
+
+    def __init__(self, processes, redis, service, worker, notifier, delay, failures=0):
+        exchange, page = free_port(), free_port()
+        self.processes = processes
+        self.redis = redis
+        self.url = f"http://127.0.0.1:{page}"
+        definition = (BROKER / "services" / "stock-quote.yaml").read_text()
+        service.write("stock-quote", definition.replace(":9000", f":{exchange}"))
+        worker()
+        self.notifier = notifier()
+        processes.start([sys.executable, BROKER / "exchange.py", "--port", exchange,
+                         "--delay", delay, "--failures", failures], "exchange")  # fmt: skip
+        processes.start(
+            [sys.executable, BROKER / "webapp.py", "--port", page,
+             "--redis", redis.url, "--notifier", self.notifier.url], "webapp",
+        )  # fmt: skip
+        for url in (f"http://127.0.0.1:{exchange}/", self.url + "/broker.css"):
+            wait_until(lambda: self.answers(url), what=url)
+
+    @staticmethod
+    def answers(url):
+        try:
+            urllib.request.urlopen(url, timeout=5)
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+        return True
+
+
+@pytest.fixture
+def broker(processes, redis, service, worker, notifier):
+    return lambda delay, **more: Broker(processes, redis, service, worker, notifier, delay, **more)
+
+
+def test_splash_then_quote(broker, browser):
+    app = broker(patience(3))
+    browser.get(app.url + "/?symbol=NOVA")
+    assert "Asking the exchange" in browser.text("#hero") and browser.count(".splash") == 5
+    assert browser.text(".price") == ""
+    browser.shot("1-splash")
+    wait_until(lambda: browser.count(".splash") == 0, 20, "all quotes")
+    wait_until(lambda: browser.driver.execute_script(
+        "return document.getAnimations().length == 0"), what="the page to be still")  # fmt: skip
+    assert "Novatek Optics" in browser.text("#hero")
+    assert "EUR" in browser.text(".price") and browser.count("#watchlist .small") == 4
+    browser.shot("2-quote")
+    browser.dark()
+    browser.shot("3-quote-dark")
+    browser.size(390, 844)
+    browser.shot("4-quote-phone-dark")
+    browser.dark(False)
+    browser.shot("5-quote-phone")
+    width = browser.driver.execute_script("return document.documentElement.scrollWidth")
+    assert width <= 390, "the page is wider than the phone"
+    assert browser.complaints() == []
+
+
+def test_trouble_is_told_and_can_be_tried_again(broker, browser):
+    app = broker("0", failures=0)
+    browser.get(app.url + "/?symbol=HALT")
+    wait_until(lambda: browser.count(".splash") == 0, 20, "all answers")
+    assert "interrupted" in browser.text("#hero")
+    browser.shot("6-trouble")
+    before = app.redis.client.xlen(app.redis.client.keys("ringback:ch:*}")[0])
+    browser.driver.find_element("css selector", "#hero button").click()
+    wait_until(lambda: app.redis.client.xlen(app.redis.client.keys("ringback:ch:*}")[0]) > before,
+               what="the second answer")  # fmt: skip
+    browser.get(app.url + "/?symbol=NOPE")
+    wait_until(lambda: "no such share" in browser.text("#hero"), what="the answer")
+    assert browser.complaints() == []
+
+
+def test_the_notifier_restarts_under_the_page(broker, browser, notifier):
+    """The page keeps waiting, comes back by itself, and misses nothing."""
+    app = broker(patience(3))
+    browser.get(app.url + "/?symbol=NOVA")
+    assert browser.count(".splash") == 5
+    app.notifier.kill()
+    port = app.notifier.port
+    again = notifier(listen=[f"127.0.0.1:{port}"], wait=False)
+    again.wait_line("notifier.listening")
+    wait_until(lambda: browser.count(".splash") == 0, 30, "all quotes")
+    assert "Novatek Optics" in browser.text("#hero")

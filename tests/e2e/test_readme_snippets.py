@@ -1,0 +1,78 @@
+"""What README.md tells a newcomer to write, run as it stands there; only the port is the
+test's own. A language that is not on the machine is skipped."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from peers.clients import WebSocket
+from peers.process import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def snippets(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def snippet(language):
+    found = snippets(language)
+    assert len(found) == 1, f"README.md has {len(found)} snippets in {language}"
+    return found[0]
+
+
+def can(*argv):
+    """Is the language there, with its Redis client?"""
+    if not shutil.which(argv[0]):
+        return False
+    return subprocess.run(argv, capture_output=True, env=environment()).returncode == 0
+
+
+def environment():
+    # Where Debian puts Node's modules; its own Node looks there by itself.
+    return {**os.environ, "NODE_PATH": "/usr/share/nodejs"}
+
+
+LANGUAGES = {
+    "php": (["php"], ["php", "-r", "exit(class_exists('Redis') ? 0 : 1);"], "<?php\n"),
+    "python": ([sys.executable], [sys.executable, "-c", "import redis"], ""),
+    "js": (["node"], ["node", "-e", "require('redis')"], ""),
+    "ruby": (["ruby"], ["ruby", "-e", "require 'redis'"], ""),
+    "sh": (["sh"], ["redis-cli", "--version"], ""),
+}
+
+
+@pytest.mark.redis(tcp=True)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_enqueue(language, redis, service, worker, notifier, folder):
+    run, probe, prefix = LANGUAGES[language]
+    if not can(*probe):
+        pytest.skip(f"{language} or its Redis client is not on this machine")
+    text = snippet(language)
+    assert "6379" in text
+    file = folder / f"snippet.{language}"
+    file.write_text(prefix + text.replace("6379", str(redis.port)))
+    service.define("stock-quote", "/v1/${symbol}", ["symbol"])
+    worker()
+    page = WebSocket(notifier().url, "page:4711")
+    done = subprocess.run([*run, file], capture_output=True, text=True, timeout=30,
+                          env=environment())  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    event = page.event()
+    assert event["event"] == "done" and event["data"]["path"] == "/v1/NOVA"
+
+
+def test_the_definition(service, ringback):
+    service.write("stock-quote", snippet("yaml"))
+    done = ringback("check", env={"QUOTES_TOKEN": "t"})
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_links():
+    """Every page and file that the READMEs point to is there."""
+    for page in ROOT.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} points to {target}"
