@@ -37,6 +37,9 @@ void rb_encode_sse(struct rb_buffer *out, const struct rb_event_frame *frame);
 /* NDJSON: one line, as one chunk. Raw bytes that are not one-line JSON become a JSON
  * string. */
 void rb_encode_stream(struct rb_buffer *out, const struct rb_event_frame *frame);
+/* Both without the chunk around, for HTTP/1.0. */
+void rb_encode_sse_plain(struct rb_buffer *out, const struct rb_event_frame *frame);
+void rb_encode_stream_plain(struct rb_buffer *out, const struct rb_event_frame *frame);
 /* Long-poll and JSONP bodies: {"events":[…],"cursor":"…"}; events_json are the members of
  * the array joined by commas. JSONP is guarded: a comment, then f({…}); and U+2028/9 are
  * escaped. */

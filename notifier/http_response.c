@@ -1,0 +1,110 @@
+/* Heads, whole answers, problem documents and chunks. */
+#include "notifier/http_response.h"
+
+const char *rb_http_reason(int status) {
+    static const struct {
+        int status;
+        const char *reason;
+    } known[] = {
+        {100, "Continue"},
+        {101, "Switching Protocols"},
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {304, "Not Modified"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {411, "Length Required"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
+        {421, "Misdirected Request"},
+        {422, "Unprocessable Content"},
+        {426, "Upgrade Required"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].status == status)
+            return known[i].reason;
+    return "Unknown";
+}
+
+/* RFC 9110 §6.4.1: informational answers, 204 and 304 have no content to speak of. */
+static bool is_bodiless(int status) {
+    return status < 200 || status == 204 || status == 304;
+}
+
+void rb_http_head(struct rb_buffer *out, int status, const char *content_type,
+                  int64_t body_len, bool keep_alive, struct rb_text fields) {
+    rb_buffer_string(out, "HTTP/1.1 ");
+    rb_buffer_int(out, status);
+    rb_buffer_char(out, ' ');
+    rb_buffer_string(out, rb_http_reason(status));
+    rb_buffer_string(out, "\r\n");
+    if (content_type && !is_bodiless(status)) {
+        rb_buffer_string(out, "Content-Type: ");
+        rb_buffer_string(out, content_type);
+        rb_buffer_string(out, "\r\n");
+    }
+    if (body_len >= 0 && !is_bodiless(status)) {
+        rb_buffer_string(out, "Content-Length: ");
+        rb_buffer_int(out, body_len);
+        rb_buffer_string(out, "\r\n");
+    }
+    if (body_len >= 0 && !keep_alive)
+        rb_buffer_string(out, "Connection: close\r\n");
+    rb_buffer_text(out, fields);
+    rb_buffer_string(out, "\r\n");
+}
+
+void rb_http_answer(struct rb_buffer *out, int status, const char *content_type,
+                    struct rb_text body, bool keep_alive, bool head_only,
+                    struct rb_text fields) {
+    rb_http_head(out, status, content_type, (int64_t)body.len, keep_alive, fields);
+    if (!head_only && !is_bodiless(status))
+        rb_buffer_text(out, body);
+}
+
+void rb_http_problem(struct rb_buffer *out, int status, const char *detail,
+                     bool keep_alive, bool head_only, struct rb_text fields) {
+    struct rb_buffer body;
+    rb_buffer_init(&body, (size_t)64 * 1024);
+    rb_buffer_printf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d",
+                     rb_http_reason(status), status);
+    if (detail) {
+        rb_buffer_string(&body, ",\"detail\":");
+        rb_buffer_json(&body, rb_text_of(detail));
+    }
+    rb_buffer_char(&body, '}');
+    if (body.status == RB_OK)
+        rb_http_answer(out, status, "application/problem+json", rb_buffer_view(&body),
+                       keep_alive, head_only, fields);
+    else /* the status alone says enough when there is no memory for more */
+        rb_http_head(out, status, NULL, 0, keep_alive, fields);
+    rb_buffer_fini(&body);
+}
+
+void rb_http_chunk(struct rb_buffer *out, struct rb_text data) {
+    if (data.len == 0) {
+        rb_buffer_string(out, "0\r\n\r\n");
+        return;
+    }
+    rb_buffer_printf(out, "%zx\r\n", data.len);
+    rb_buffer_text(out, data);
+    rb_buffer_string(out, "\r\n");
+}
