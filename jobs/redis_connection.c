@@ -13,6 +13,7 @@
 #include "config/process.h"
 #include "jobs/redis_dial.h"
 #include "jobs/redis_greeting.h"
+#include "jobs/redis_reader.h"
 
 #define BACKOFF_FIRST_MS 20
 #define BACKOFF_MAX_MS 500
@@ -42,7 +43,7 @@ struct rb_redis_connection {
 
     struct rb_redis_dial *dial;
     int fd;
-    redisReader *reader;
+    struct rb_redis_reader in;
     size_t reply_bytes; /* read since the last whole reply */
     struct rb_buffer output;
     size_t written; /* of output */
@@ -96,9 +97,7 @@ static void close_down(struct rb_redis_connection *c) {
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
-    if (c->reader)
-        redisReaderFree(c->reader);
-    c->reader = NULL;
+    rb_redis_reader_fini(&c->in);
     rb_buffer_fini(&c->output);
     c->written = 0;
     c->reply_bytes = 0;
@@ -124,9 +123,13 @@ static void log_state(struct rb_redis_connection *c, enum rb_log_level level,
     if (!rb_log_allow(&c->log_limit, rb_clock_ms(), &held))
         return;
     rb_redis_address_describe(c->options.address, address, sizeof address);
-    rb_log(level, event, RB_S("link", c->options.name), RB_S("address", address),
-           RB_S("why", c->error), RB_I("failures", c->failures),
-           RB_I("suppressed", held));
+    if (c->state == UP)
+        rb_log(level, event, RB_S("link", c->options.name), RB_S("address", address),
+               RB_I("suppressed", held));
+    else
+        rb_log(level, event, RB_S("link", c->options.name), RB_S("address", address),
+               RB_S("why", c->error), RB_I("failures", c->failures),
+               RB_I("suppressed", held));
 }
 
 /* An attempt came to nothing. */
@@ -195,9 +198,9 @@ static void take_greeting(struct rb_redis_connection *c, const struct redisReply
 static bool take_replies(struct rb_redis_connection *c) {
     for (;;) {
         void *reply = NULL;
-        if (redisReaderGetReply(c->reader, &reply) != REDIS_OK) {
+        if (redisReaderGetReply(c->in.reader, &reply) != REDIS_OK) {
             char why[160];
-            snprintf(why, sizeof why, "not the Redis protocol: %s", c->reader->errstr);
+            snprintf(why, sizeof why, "not the Redis protocol: %s", c->in.reader->errstr);
             give_up(c, why);
             return false;
         }
@@ -209,7 +212,7 @@ static bool take_replies(struct rb_redis_connection *c) {
         else
             take_greeting(c, reply);
         freeReplyObject(reply);
-        if (!c->reader)
+        if (!c->in.reader)
             return false;
     }
     if (c->reply_bytes > c->options.max_reply_bytes) {
@@ -237,7 +240,7 @@ static bool read_all(struct rb_redis_connection *c) {
             return false;
         }
         c->reply_bytes += (size_t)n;
-        if (redisReaderFeed(c->reader, bytes, (size_t)n) != REDIS_OK) {
+        if (redisReaderFeed(c->in.reader, bytes, (size_t)n) != REDIS_OK) {
             give_up(c, "out of memory");
             return false;
         }
@@ -245,7 +248,7 @@ static bool read_all(struct rb_redis_connection *c) {
             return false;
         if (c->state == UP && c->events->on_batch_end)
             c->events->on_batch_end(c->owner);
-        if (!c->reader)
+        if (!c->in.reader)
             return false;
         if ((size_t)n < sizeof bytes)
             return true;
@@ -303,12 +306,10 @@ static void on_dialled(void *ctx, int fd, const char *why) {
     c->state = GREETING;
     ev_io_set(&c->readable, fd, EV_READ);
     ev_io_set(&c->writable, fd, EV_WRITE);
-    c->reader = redisReaderCreate();
-    if (!c->reader) {
+    if (!rb_redis_reader_init(&c->in, KEPT_BYTES)) {
         fail(c, RB_NOMEM, rb_status_text(RB_NOMEM));
         goto out;
     }
-    c->reader->maxbuf = KEPT_BYTES;
     status =
         rb_greeting_write(c->options.address, c->options.name, &c->output, &c->greeting);
     if (status != RB_OK) {

@@ -10,7 +10,7 @@ static enum rb_greeting_step skip_unneeded(const struct rb_redis_address *addres
     if (step == RB_GREETING_AUTH && !address->password)
         step = RB_GREETING_SELECT;
     if (step == RB_GREETING_SELECT && address->db == 0)
-        step = RB_GREETING_NAME;
+        step = RB_GREETING_READY;
     return step;
 }
 
@@ -30,13 +30,13 @@ static size_t write_step(const struct rb_redis_address *address, const char *nam
         argv[argc++] = RB_TEXT("SELECT");
         argv[argc++] = rb_text_of(db);
         break;
+    case RB_GREETING_READY:
+        argv[argc++] = RB_TEXT("PING");
+        break;
     case RB_GREETING_NAME:
         argv[argc++] = RB_TEXT("CLIENT");
         argv[argc++] = RB_TEXT("SETNAME");
         argv[argc++] = rb_text_of(name);
-        break;
-    case RB_GREETING_READY:
-        argv[argc++] = RB_TEXT("PING");
         break;
     case RB_GREETING_DONE:
         break;
@@ -59,26 +59,27 @@ enum rb_status rb_greeting_write(const struct rb_redis_address *address, const c
     return RB_OK;
 }
 
-static bool says(const struct redisReply *reply, const char *code) {
-    struct rb_text text = rb_text(reply->str, reply->len), word;
-    return rb_text_next(&text, ' ', &word) && rb_text_is(word, code);
+/* True when the error starts with these words. */
+static bool says(const struct redisReply *reply, struct rb_text words) {
+    return rb_text_starts(rb_text(reply->str, reply->len), words);
 }
 
 enum rb_status rb_greeting_judge(const struct rb_redis_address *address,
                                  const struct redisReply *reply,
                                  enum rb_greeting_step *step) {
     enum rb_greeting_step now = *step;
-    bool error = reply->type == REDIS_REPLY_ERROR;
-    bool unready = error && (says(reply, "LOADING") || says(reply, "MASTERDOWN") ||
-                             says(reply, "BUSY"));
-
     *step = skip_unneeded(address, now + 1);
-    if (!error)
+    if (reply->type != REDIS_REPLY_ERROR)
         return RB_OK;
-    if (!unready && (now == RB_GREETING_AUTH || says(reply, "NOAUTH")))
+    if (says(reply, RB_TEXT("LOADING ")) || says(reply, RB_TEXT("MASTERDOWN ")) ||
+        says(reply, RB_TEXT("BUSY ")) ||
+        says(reply, RB_TEXT("ERR max number of clients")))
+        return RB_UNAVAILABLE;
+    if (now == RB_GREETING_AUTH || says(reply, RB_TEXT("NOAUTH ")))
         return RB_REFUSED;
     /* A name is a courtesy, and a user who may not PING may still be let in. */
-    if (now == RB_GREETING_NAME || (now == RB_GREETING_READY && says(reply, "NOPERM")))
+    if (now == RB_GREETING_NAME ||
+        (now == RB_GREETING_READY && says(reply, RB_TEXT("NOPERM "))))
         return RB_OK;
     return RB_UNAVAILABLE;
 }

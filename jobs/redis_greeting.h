@@ -1,5 +1,5 @@
-/* What is said on a new connection before it is of use: AUTH, SELECT, CLIENT SETNAME, and
- * PING, which tells whether Redis is ready (LOADING, MASTERDOWN, NOAUTH). */
+/* What is said on a new connection before it is of use: AUTH, SELECT, PING, which tells
+ * whether Redis is ready (LOADING, MASTERDOWN, NOAUTH), and CLIENT SETNAME. */
 #ifndef RB_JOBS_REDIS_GREETING_H
 #define RB_JOBS_REDIS_GREETING_H
 
@@ -11,8 +11,8 @@
 enum rb_greeting_step {
     RB_GREETING_AUTH,
     RB_GREETING_SELECT,
-    RB_GREETING_NAME,
     RB_GREETING_READY,
+    RB_GREETING_NAME,
     RB_GREETING_DONE
 };
 

@@ -101,35 +101,41 @@ static void on_down(void *owner) {
     s->events.on_state(s->ctx, false);
 }
 
+static bool is_string(const struct redisReply *reply, size_t i) {
+    return i < reply->elements && reply->element[i]->type == REDIS_REPLY_STRING;
+}
+
 static struct rb_text element(const struct redisReply *reply, size_t i) {
-    const struct redisReply *e = i < reply->elements ? reply->element[i] : NULL;
-    if (!e || e->type != REDIS_REPLY_STRING)
-        return rb_text(NULL, 0);
-    return rb_text(e->str, e->len);
+    return rb_text(reply->element[i]->str, reply->element[i]->len);
+}
+
+static bool take(struct rb_subscriber *s, const struct redisReply *reply) {
+    if (reply->type == REDIS_REPLY_STATUS)
+        return true; /* the PONG of a connection that is subscribed to nothing */
+    if (reply->type != REDIS_REPLY_ARRAY || !is_string(reply, 0))
+        return false;
+    struct rb_text kind = element(reply, 0);
+    if (rb_text_is(kind, "message") && is_string(reply, 1) && is_string(reply, 2)) {
+        s->delivered = true;
+        s->events.on_message(s->ctx, element(reply, 1), element(reply, 2));
+        return true;
+    }
+    if (rb_text_is(kind, "subscribe") && is_string(reply, 1)) {
+        s->events.on_subscribed(s->ctx, element(reply, 1));
+        return true;
+    }
+    return rb_text_is(kind, "unsubscribe") || rb_text_is(kind, "pong");
 }
 
 static void on_reply(void *owner, const struct redisReply *reply) {
     struct rb_subscriber *s = owner;
     s->heard_ms = rb_clock_ms();
     s->probing = false;
-    if (reply->type == REDIS_REPLY_STATUS)
-        return; /* the PONG of a connection that is subscribed to nothing */
-    if (reply->type == REDIS_REPLY_ERROR) {
-        /* A refused SUBSCRIBE must not look like a quiet channel. */
+    /* A refused SUBSCRIBE must not look like a quiet channel. */
+    if (reply->type == REDIS_REPLY_ERROR)
         rb_redis_connection_break(s->connection, reply->str);
-        return;
-    }
-    struct rb_text kind = {NULL, 0};
-    if (reply->type == REDIS_REPLY_ARRAY)
-        kind = element(reply, 0);
-    if (rb_text_is(kind, "message") && reply->elements == 3) {
-        s->delivered = true;
-        s->events.on_message(s->ctx, element(reply, 1), element(reply, 2));
-    } else if (rb_text_is(kind, "subscribe") && reply->elements == 3) {
-        s->events.on_subscribed(s->ctx, element(reply, 1));
-    } else if (!rb_text_is(kind, "unsubscribe") && !rb_text_is(kind, "pong")) {
+    else if (!take(s, reply) && !s->doomed)
         rb_redis_connection_break(s->connection, "an answer nobody asked for");
-    }
 }
 
 static void on_batch_end(void *owner) {
