@@ -2,6 +2,8 @@
 #include "jobs/keys.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The settings and name.h bound what comes here; the cap is for the day they do not. */
@@ -45,6 +47,27 @@ void rb_key_held(const struct rb_keys *keys, struct rb_text worker, struct rb_ke
 
 void rb_key_dead(const struct rb_keys *keys, struct rb_key *key) {
     write_key(key, keys->jobs, RB_TEXT(":dead"), RB_TEXT(""), RB_TEXT(""));
+}
+
+void rb_key_rate(const struct rb_keys *keys, struct rb_text service, struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":rate:"), service, RB_TEXT(""));
+}
+
+void rb_key_slots(const struct rb_keys *keys, struct rb_text service,
+                  struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":slots:"), service, RB_TEXT(""));
+}
+
+void rb_key_once(const struct rb_keys *keys, struct rb_text unique, struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":once:"), unique, RB_TEXT(""));
+}
+
+void rb_key_tick(const struct rb_keys *keys, struct rb_text service, int64_t at_s,
+                 struct rb_key *key) {
+    char end[24];
+    int len = snprintf(end, sizeof end, ":%" PRId64, at_s);
+    write_key(key, keys->jobs, RB_TEXT(":once:tick:"), service,
+              rb_text(end, (size_t)len));
 }
 
 /* The braces are a hash tag: stream and meta of a channel share a slot. */

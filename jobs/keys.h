@@ -3,6 +3,7 @@
 #define RB_JOBS_KEYS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "config/text.h"
 
@@ -30,6 +31,12 @@ void rb_key_due(const struct rb_keys *keys, struct rb_key *key);
 void rb_key_workers(const struct rb_keys *keys, struct rb_key *key);
 void rb_key_held(const struct rb_keys *keys, struct rb_text worker, struct rb_key *key);
 void rb_key_dead(const struct rb_keys *keys, struct rb_key *key);
+void rb_key_rate(const struct rb_keys *keys, struct rb_text service, struct rb_key *key);
+void rb_key_slots(const struct rb_keys *keys, struct rb_text service, struct rb_key *key);
+void rb_key_once(const struct rb_keys *keys, struct rb_text unique, struct rb_key *key);
+/* The once of one time (unix seconds) of a recurring job. */
+void rb_key_tick(const struct rb_keys *keys, struct rb_text service, int64_t at_s,
+                 struct rb_key *key);
 /* The stream of a channel, which is also its pub/sub name; and its meta hash. */
 void rb_key_channel(const struct rb_keys *keys, struct rb_text channel,
                     struct rb_key *key);

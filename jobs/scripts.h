@@ -21,5 +21,9 @@ extern const struct rb_script rb_script_promote;
 extern const struct rb_script rb_script_reap;
 extern const struct rb_script rb_script_bury;
 extern const struct rb_script rb_script_publish;
+extern const struct rb_script rb_script_rate;
+extern const struct rb_script rb_script_slots;
+extern const struct rb_script rb_script_once;
+extern const struct rb_script rb_script_tick;
 
 #endif
