@@ -7,9 +7,9 @@
 
 struct rb_services;
 
-/* Reads every *.yaml of the folder (not hidden ones). All mistakes of all files are
- * added; RB_INVALID then. RB_SYSTEM when the folder can't be read (an error is added). An
- * empty folder is legal. */
+/* Reads every *.yaml of the folder (not hidden ones; *.yml is a mistake, anything else is
+ * passed over). All mistakes of all files are added; RB_INVALID then. RB_SYSTEM when the
+ * folder can't be read (an error is added). An empty folder is legal. */
 RB_MUST_CHECK enum rb_status rb_services_load(const char *folder,
                                               struct rb_services **services,
                                               struct rb_errors *errors);

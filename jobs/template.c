@@ -36,7 +36,13 @@ static int column_of(const struct rb_yaml *node, size_t offset) {
                       column_of((c)->node, (offset)), __VA_ARGS__);                      \
     } while (0)
 
-static void add_piece(struct compiler *c, enum rb_piece_kind kind, enum rb_place place,
+/* How a piece is escaped: as its place wants it, or as a filter says. */
+struct style {
+    enum rb_place place;
+    bool filtered;
+};
+
+static void add_piece(struct compiler *c, enum rb_piece_kind kind, struct style style,
                       struct rb_text text) {
     struct rb_template *t = c->template;
     struct rb_piece *grown = realloc(t->pieces, (t->count + 1) * sizeof *grown);
@@ -48,7 +54,8 @@ static void add_piece(struct compiler *c, enum rb_piece_kind kind, enum rb_place
         mistake(c, 0, "out of memory");
         return;
     }
-    t->pieces[t->count++] = (struct rb_piece){kind, place, copy, text.len};
+    t->pieces[t->count++] =
+        (struct rb_piece){kind, style.place, style.filtered, copy, text.len};
 }
 
 static bool hex(char c) {
@@ -68,7 +75,7 @@ static bool url_byte(struct rb_text text, size_t i, bool query) {
 static void check_literal(struct compiler *c, struct rb_text text, size_t offset) {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char byte = (unsigned char)text.at[i];
-        bool visible = byte > 0x20 && byte < 0x7f;
+        bool visible = byte >= 0x20 && byte < 0x7f;
         switch (c->place) {
         case RB_PLACE_PATH:
         case RB_PLACE_QUERY:
@@ -98,11 +105,12 @@ static void check_literal(struct compiler *c, struct rb_text text, size_t offset
 }
 
 static void add_literal(struct compiler *c, struct rb_text text, size_t offset) {
+    struct style plain = {c->place, false};
     if (text.len == 0)
         return;
     if (!c->value) {
         check_literal(c, text, offset);
-        add_piece(c, RB_PIECE_LITERAL, c->place, text);
+        add_piece(c, RB_PIECE_LITERAL, plain, text);
         return;
     }
     struct rb_buffer escaped;
@@ -113,7 +121,7 @@ static void add_literal(struct compiler *c, struct rb_text text, size_t offset) 
     else if (escaped.status != RB_OK)
         mistake(c, offset, "%s", rb_status_text(escaped.status));
     else
-        add_piece(c, RB_PIECE_LITERAL, c->place, rb_buffer_view(&escaped));
+        add_piece(c, RB_PIECE_LITERAL, plain, rb_buffer_view(&escaped));
     rb_buffer_fini(&escaped);
 }
 
@@ -152,41 +160,41 @@ static bool strip(struct rb_text *name, struct rb_text prefix) {
     return true;
 }
 
-static void add_job_piece(struct compiler *c, enum rb_place place, struct rb_text name,
+static void add_job_piece(struct compiler *c, struct style style, struct rb_text name,
                           size_t offset) {
     static const char *const names[] = {"id", "service", "channel", NULL};
     if (rb_text_is(name, "id"))
-        add_piece(c, RB_PIECE_JOB_ID, place, name);
+        add_piece(c, RB_PIECE_JOB_ID, style, name);
     else if (rb_text_is(name, "service"))
-        add_piece(c, RB_PIECE_SERVICE, place, name);
+        add_piece(c, RB_PIECE_SERVICE, style, name);
     else if (!rb_text_is(name, "channel"))
         unknown_name(c, offset, "member of a job", name, names);
     else if (c->place == RB_PLACE_CHANNEL)
         mistake(c, offset, "${job.channel} is what is being made here");
     else
-        add_piece(c, RB_PIECE_CHANNEL, place, name);
+        add_piece(c, RB_PIECE_CHANNEL, style, name);
 }
 
-static void add_named_piece(struct compiler *c, enum rb_place place, struct rb_text name,
+static void add_named_piece(struct compiler *c, struct style style, struct rb_text name,
                             size_t offset) {
     if (strip(&name, RB_TEXT("job."))) {
-        add_job_piece(c, place, name, offset);
+        add_job_piece(c, style, name, offset);
     } else if (!strip(&name, RB_TEXT("secret."))) {
         if (among(name, c->names->params))
-            add_piece(c, RB_PIECE_PARAM, place, name);
+            add_piece(c, RB_PIECE_PARAM, style, name);
         else
             unknown_name(c, offset, "parameter", name, c->names->params);
     } else if (!c->names->secrets) {
         mistake(c, offset, "a secret must not stand here");
     } else if (among(name, c->names->secrets)) {
-        add_piece(c, RB_PIECE_SECRET, place, name);
+        add_piece(c, RB_PIECE_SECRET, style, name);
     } else {
         unknown_name(c, offset, "secret", name, c->names->secrets);
     }
 }
 
 static bool read_filter(struct compiler *c, struct rb_text filter, size_t offset,
-                        enum rb_place *place) {
+                        struct style *style) {
     static const struct {
         const char *name;
         enum rb_place place;
@@ -204,7 +212,7 @@ static bool read_filter(struct compiler *c, struct rb_text filter, size_t offset
     }
     for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
         if (rb_text_is(filter, filters[i].name)) {
-            *place = filters[i].place;
+            *style = (struct style){filters[i].place, true};
             return true;
         }
     }
@@ -215,16 +223,16 @@ static bool read_filter(struct compiler *c, struct rb_text filter, size_t offset
 
 /* What stands between "${" and "}", which begins at `offset`. */
 static void add_reference(struct compiler *c, struct rb_text inner, size_t offset) {
-    enum rb_place place = c->place;
+    struct style style = {c->place, false};
     const char *bar = inner.len > 0 ? memchr(inner.at, '|', inner.len) : NULL;
     struct rb_text name = inner;
     if (bar) {
         name.len = (size_t)(bar - inner.at);
         struct rb_text filter = rb_text(bar + 1, inner.len - name.len - 1);
-        if (!read_filter(c, rb_text_trim(filter), offset, &place))
+        if (!read_filter(c, rb_text_trim(filter), offset, &style))
             return;
     }
-    add_named_piece(c, place, rb_text_trim(name), offset);
+    add_named_piece(c, style, rb_text_trim(name), offset);
 }
 
 static void compile(struct compiler *c) {

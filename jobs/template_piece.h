@@ -16,7 +16,8 @@ enum rb_piece_kind {
 struct rb_piece {
     enum rb_piece_kind kind;
     enum rb_place place; /* the template's, or the filter's */
-    char *text;          /* what is written, or the name */
+    bool filtered;
+    char *text; /* what is written, or the name */
     size_t len;
 };
 
@@ -25,5 +26,10 @@ struct rb_template {
     struct rb_piece *pieces;
     size_t count;
 };
+
+/* Appends a value escaped for the piece's place; RB_INVALID as rb_template_render. */
+RB_MUST_CHECK enum rb_status rb_piece_put(const struct rb_piece *piece,
+                                          const json_t *value, struct rb_buffer *out,
+                                          struct rb_error *error);
 
 #endif

@@ -19,8 +19,8 @@ static enum rb_status put_text(const struct rb_piece *piece, struct rb_text text
     return out->status;
 }
 
-static enum rb_status put_json(const struct rb_piece *piece, const json_t *value,
-                               struct rb_buffer *out, struct rb_error *error) {
+enum rb_status rb_piece_put(const struct rb_piece *piece, const json_t *value,
+                            struct rb_buffer *out, struct rb_error *error) {
     struct rb_buffer digits;
     switch (json_typeof(value)) {
     case JSON_STRING:
@@ -71,7 +71,7 @@ static enum rb_status put_piece(const struct rb_piece *piece,
     case RB_PIECE_CHANNEL:
         return put_text(piece, values->channel, out, error);
     }
-    return value ? put_json(piece, value, out, error) : out->status;
+    return value ? rb_piece_put(piece, value, out, error) : out->status;
 }
 
 /* "." and "..", also written as %2e: servers and proxies resolve them. */
@@ -144,7 +144,7 @@ static const struct rb_piece *only_param(const struct rb_template *template) {
 const json_t *rb_template_whole(const struct rb_template *template,
                                 const struct rb_template_values *values) {
     const struct rb_piece *piece = only_param(template);
-    if (!piece || piece->place != template->place)
+    if (!piece || piece->filtered)
         return NULL;
     return json_object_get(values->params, piece->text);
 }
