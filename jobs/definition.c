@@ -6,6 +6,7 @@
 #include "jobs/definition_section.h"
 #include "jobs/name.h"
 #include "jobs/params.h"
+#include "jobs/schedule.h"
 #include "jobs/yaml_value.h"
 
 /* "stock-quote" of "jobs/services/stock-quote.yaml". */
@@ -61,11 +62,25 @@ static const struct section {
     bool required;
     rb_section_fn *read;
 } sections[] = {
-    {"service", true, read_service},       {"description", false, read_description},
-    {"params", false, read_params},        {"channel", false, read_channel},
-    {"request", true, rb_read_request},    {"secrets", false, rb_read_secrets},
-    {"timeout", false, rb_read_timeout},   {"result", false, rb_read_result},
-    {"progress", false, rb_read_progress}, {"network", false, rb_read_network},
+    {"service", true, read_service},
+    {"description", false, read_description},
+    {"params", false, read_params},
+    {"channel", false, read_channel},
+    {"request", true, rb_read_request},
+    {"secrets", false, rb_read_secrets},
+    {"timeout", false, rb_read_timeout},
+    {"result", false, rb_read_result},
+    {"progress", false, rb_read_progress},
+    {"network", false, rb_read_network},
+    {"retry", false, rb_read_retry},
+    {"concurrency", false, rb_read_concurrency},
+    {"rate_limit", false, rb_read_rate_limit},
+    {"circuit_breaker", false, rb_read_circuit_breaker},
+    {"cache", false, rb_read_cache},
+    {"max_queue_time", false, rb_read_max_queue_time},
+    {"schedule", false, rb_read_schedule},
+    {"time_zone", false, rb_read_of_schedule},
+    {"schedule_params", false, rb_read_of_schedule},
 };
 #define SECTIONS (sizeof sections / sizeof sections[0])
 
@@ -129,6 +144,7 @@ void rb_definition_free(struct rb_definition *definition) {
     rb_result_free(definition);
     rb_network_free(definition->network.allow);
     rb_network_free(definition->network.deny);
+    rb_schedule_free(definition->schedule);
     free(definition);
 }
 

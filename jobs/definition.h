@@ -10,9 +10,14 @@
 #include "config/network.h"
 #include "config/status.h"
 #include "config/yaml.h"
+#include "jobs/breaker_policy.h"
+#include "jobs/cache_policy.h"
 #include "jobs/job.h"
+#include "jobs/limits.h"
+#include "jobs/retry_policy.h"
 
 struct rb_params;
+struct rb_schedule;
 struct rb_template;
 struct rb_request_template;
 
@@ -48,6 +53,13 @@ struct rb_definition {
     struct {
         struct rb_network *allow, *deny; /* NULL: worker.network alone */
     } network;
+    struct rb_retry_policy retry;
+    struct rb_concurrency concurrency;
+    struct rb_rate_limit rate_limit;
+    struct rb_breaker_policy circuit_breaker;
+    struct rb_cache_policy cache;
+    int64_t max_queue_time_ms;    /* 0: a job may wait for ever */
+    struct rb_schedule *schedule; /* NULL: no recurring job */
 };
 
 /* Reads one definition. `file` names it in messages; the service must be called as the
