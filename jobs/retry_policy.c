@@ -41,6 +41,7 @@ static bool read_cause(struct rb_text word, struct rb_retry_policy *policy) {
         [RB_RETRY_TIMEOUT] = "timeout",
         [RB_RETRY_RESET] = "reset",
         [RB_RETRY_TLS] = "tls",
+        [RB_RETRY_CIRCUIT_OPEN] = "circuit_open",
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (rb_text_is(word, names[i])) {
@@ -61,8 +62,8 @@ static bool read_cause(struct rb_text word, struct rb_retry_policy *policy) {
 
 static void read_on(const struct rb_yaml *on, struct rb_retry_policy *policy,
                     struct rb_errors *errors) {
-    static const char what[] = "connect, timeout, reset, tls, 5xx or a status "
-                               "from 200 to 599";
+    static const char what[] = "connect, timeout, reset, tls, circuit_open, 5xx or a "
+                               "status from 200 to 599";
     if (!on) {
         usual_causes(policy);
         return;

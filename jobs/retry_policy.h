@@ -16,12 +16,14 @@
 
 /* How a call ended, as far as a retry cares. */
 enum rb_retry_cause {
-    RB_RETRY_CONNECT, /* refused, unreachable, no address: nothing was sent */
-    RB_RETRY_TIMEOUT, /* connecting or answering took too long */
+    RB_RETRY_CONNECT, /* no address, refused, or not connected in time: nothing was sent
+                       */
+    RB_RETRY_TIMEOUT, /* no whole answer in time */
     RB_RETRY_RESET,   /* the connection broke before the whole answer was here */
     RB_RETRY_TLS,     /* handshake or certificate */
-    RB_RETRY_STATUS,  /* an answer with an HTTP status that is no success */
-    RB_RETRY_NEVER,   /* an outcome that another attempt cannot mend */
+    RB_RETRY_CIRCUIT_OPEN, /* not called, the circuit breaker is open */
+    RB_RETRY_STATUS,       /* an answer with an HTTP status that is no success */
+    RB_RETRY_NEVER,        /* an outcome that another attempt cannot mend */
     RB_RETRY_CAUSES
 };
 

@@ -62,6 +62,7 @@ static void the_defaults_of_an_empty_policy(void **state) {
     assert_int_equal(ask(&policy, RB_RETRY_STATUS, 429), RB_RETRY_AGAIN);
     assert_int_equal(ask(&policy, RB_RETRY_STATUS, 500), RB_RETRY_NOT_NAMED);
     assert_int_equal(ask(&policy, RB_RETRY_STATUS, 503), RB_RETRY_AGAIN);
+    assert_int_equal(ask(&policy, RB_RETRY_CIRCUIT_OPEN, 0), RB_RETRY_NOT_NAMED);
     assert_int_equal(ask(&policy, RB_RETRY_NEVER, 0), RB_RETRY_NOT_NAMED);
 }
 
@@ -78,6 +79,8 @@ static void only_what_is_named(void **state) {
     assert_int_equal(ask(&policy, RB_RETRY_STATUS, 599), RB_RETRY_AGAIN);
     assert_int_equal(ask(&policy, RB_RETRY_STATUS, 600), RB_RETRY_NOT_NAMED);
     assert_int_equal(ask(&policy, RB_RETRY_STATUS, 0), RB_RETRY_NOT_NAMED);
+    policy = policy_of("retry: {on: [circuit_open]}");
+    assert_int_equal(ask(&policy, RB_RETRY_CIRCUIT_OPEN, 0), RB_RETRY_AGAIN);
     policy = policy_of("retry: {on: [connect]}");
     assert_int_equal(ask(&policy, RB_RETRY_STATUS, 503), RB_RETRY_NOT_NAMED);
 }
