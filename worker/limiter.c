@@ -27,7 +27,7 @@ void rb_limiter_end(struct rb_limiter *l, int64_t took_us) {
         l->took_us += (took_us - l->took_us) / SMOOTHING;
 }
 
-bool rb_limiter_wait(struct rb_limiter *l, struct rb_waiter *waiter, int64_t bound) {
+bool rb_limiter_wait(struct rb_limiter *l, struct rb_in_line *waiter, int64_t bound) {
     assert(!waiter->waiting);
     if (l->waiting >= bound)
         return false;
@@ -37,7 +37,7 @@ bool rb_limiter_wait(struct rb_limiter *l, struct rb_waiter *waiter, int64_t bou
     return true;
 }
 
-void rb_limiter_withdraw(struct rb_limiter *l, struct rb_waiter *waiter) {
+void rb_limiter_withdraw(struct rb_limiter *l, struct rb_in_line *waiter) {
     if (!waiter->waiting)
         return;
     TAILQ_REMOVE(&l->line, waiter, link);
@@ -45,7 +45,7 @@ void rb_limiter_withdraw(struct rb_limiter *l, struct rb_waiter *waiter) {
     l->waiting--;
 }
 
-struct rb_waiter *rb_limiter_first(const struct rb_limiter *l) {
+struct rb_in_line *rb_limiter_first(const struct rb_limiter *l) {
     return TAILQ_FIRST(&l->line);
 }
 

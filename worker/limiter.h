@@ -12,8 +12,8 @@
 #include <sys/queue.h>
 
 /* To be embedded in what waits. */
-struct rb_waiter {
-    TAILQ_ENTRY(rb_waiter) link;
+struct rb_in_line {
+    TAILQ_ENTRY(rb_in_line) link;
     bool waiting; /* the limiter's; false at first */
 };
 
@@ -23,7 +23,7 @@ struct rb_limiter {
     int64_t running, waiting;
     int64_t took_us; /* what a call takes, smoothed */
     int64_t last_turn_us;
-    TAILQ_HEAD(, rb_waiter) line;
+    TAILQ_HEAD(, rb_in_line) line;
 };
 
 void rb_limiter_init(struct rb_limiter *limiter, int64_t limit);
@@ -40,11 +40,12 @@ void rb_limiter_begin(struct rb_limiter *limiter);
 void rb_limiter_end(struct rb_limiter *limiter, int64_t took_us);
 
 /* Into the line; false when `bound` wait already. */
-bool rb_limiter_wait(struct rb_limiter *limiter, struct rb_waiter *waiter, int64_t bound);
+bool rb_limiter_wait(struct rb_limiter *limiter, struct rb_in_line *waiter,
+                     int64_t bound);
 /* Out of the line, wherever it stands; legal when it does not wait. */
-void rb_limiter_withdraw(struct rb_limiter *limiter, struct rb_waiter *waiter);
+void rb_limiter_withdraw(struct rb_limiter *limiter, struct rb_in_line *waiter);
 /* The first of the line, who stays in it; NULL when nobody waits. */
-struct rb_waiter *rb_limiter_first(const struct rb_limiter *limiter);
+struct rb_in_line *rb_limiter_first(const struct rb_limiter *limiter);
 
 /* For how long to park a job: until the line and all who were parked before should have
  * had their turn, from RB_PARK_MIN_MS to RB_PARK_MAX_MS, ±10 %. pace_us: the least time

@@ -36,7 +36,7 @@ static void room_up_to_the_limit(void **state) {
 static void the_line_is_bounded_and_in_order(void **state) {
     (void)state;
     struct rb_limiter l;
-    struct rb_waiter w[4] = {0};
+    struct rb_in_line w[4] = {0};
     rb_limiter_init(&l, 1);
     for (int i = 0; i < 3; i++)
         assert_true(rb_limiter_wait(&l, &w[i], 3));
@@ -76,7 +76,7 @@ static void parked_jobs_come_back_one_after_the_other(void **state) {
 static void the_line_and_the_pace_count(void **state) {
     (void)state;
     struct rb_limiter l;
-    struct rb_waiter w[5] = {0};
+    struct rb_in_line w[5] = {0};
     rb_limiter_init(&l, 0);
     assert_int_equal(rb_limiter_park_ms(&l, NOW, 0, MIDDLE), RB_PARK_MIN_MS);
     for (int i = 0; i < 5; i++)
