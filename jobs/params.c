@@ -48,11 +48,12 @@ static enum rb_status check_string(const struct rb_param *param, const json_t *v
     int64_t length = 0;
     for (const char *c = string; *c; c++)
         length += ((unsigned char)*c & 0xc0) != 0x80;
-    if (length < param->min_length || length > param->max_length)
-        return refuse(error, "\"%s\" must be %s %lld characters long", param->name,
-                      length < param->min_length ? "at least" : "at most",
-                      (long long)(length < param->min_length ? param->min_length
-                                                             : param->max_length));
+    if (length < param->min_length)
+        return refuse(error, "the length of \"%s\" must be at least %lld", param->name,
+                      (long long)param->min_length);
+    if (length > param->max_length)
+        return refuse(error, "the length of \"%s\" must be at most %lld", param->name,
+                      (long long)param->max_length);
     if (!param->pattern)
         return RB_OK;
     enum rb_status status = rb_pattern_match(param->pattern, string);
