@@ -88,10 +88,11 @@ def test_trouble_is_told_and_can_be_tried_again(broker, browser):
     wait_until(lambda: browser.count(".splash") == 0, 20, "all answers")
     assert "interrupted" in browser.text("#hero")
     browser.shot("6-trouble")
-    before = app.redis.client.xlen(app.redis.client.keys("ringback:ch:*}")[0])
+    channel = browser.driver.execute_script("return hero.dataset.channel")
+    assert len(app.redis.terminal(channel)) == 1
     browser.driver.find_element("css selector", "#hero button").click()
-    wait_until(lambda: app.redis.client.xlen(app.redis.client.keys("ringback:ch:*}")[0]) > before,
-               what="the second answer")  # fmt: skip
+    wait_until(lambda: len(app.redis.terminal(channel)) == 2, what="the second answer")
+    wait_until(lambda: "Ask again" in browser.text("#hero"), what="the page to tell it")
     browser.get(app.url + "/?symbol=NOPE")
     wait_until(lambda: "no such share" in browser.text("#hero"), what="the answer")
     assert browser.complaints() == []

@@ -70,7 +70,7 @@ def test_a_jobs_life_and_the_end(demo, folder, number):
     page = urllib.request.urlopen(url + "?symbol=MERO", timeout=10).read().decode()
     assert "Asking the exchange" in page
     for word in ("enqueued", "claimed", "calling", "done"):
-        wait_until(lambda: re.search(rf"-MERO-\w+ +{word} +\+", process.log), 20, word)
+        wait_until(lambda: re.search(rf":MERO +{word} +\+", process.log), 20, word)
     process.signal(number)
     assert process.wait(20) == 0, process.log
     assert left_behind(folder) == []

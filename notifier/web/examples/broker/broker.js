@@ -1,10 +1,9 @@
 // Fills the splashes of the page with the quotes as they come.
 "use strict";
 
-const { channel, notifier } = document.body.dataset;
+const { notifier } = document.body.dataset;
 const began = performance.now();
-const cards = new Map(
-  [...document.querySelectorAll("[data-symbol]")].map((card) => [card.dataset.symbol, card]));
+const cards = [...document.querySelectorAll("[data-channel]")];
 const hero = document.getElementById("hero");
 const money = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const count = new Intl.NumberFormat();
@@ -74,43 +73,48 @@ const troubles = {
   503: "The exchange has interrupted trading.",
 };
 
-function showTrouble(card, symbol, error) {
-  const button = make("button", { type: "button" }, "Ask again");
-  button.onclick = async () => {
-    button.disabled = true;
-    button.textContent = "Asking …";
-    await fetch("/again", { method: "POST", body: JSON.stringify({ channel, symbol }) });
-  };
-  const text = make(card === hero ? "h1" : "p", {}, troubles[error.status] || "The exchange did not answer.");
-  const trouble = make("div", { class: "trouble" }, text);
-  if (error.status !== 404) trouble.append(button);
-  if (card === hero) trouble.prepend(make("p", { class: "eyebrow" }, symbol));
-  card.replaceChildren(
-    ...(card === hero ? [] : [make("p", { class: "name" }, link(symbol))]), trouble);
-}
-
-let missing = cards.size;
-function told(text) {
-  document.getElementById("told").textContent = text;
-}
-
-// The job's id is <channel>-<symbol>-<random>: it says which card the event is for.
-function show(event) {
-  const symbol = (event.job || "").slice(channel.length + 1).split("-")[0];
-  const card = cards.get(symbol);
-  if (!card) return;
-  if (event.event === "done") {
-    if (card === hero) showHero(event.data);
-    else showWatched(card, event.data);
-  } else if (event.event === "failed") {
-    showTrouble(card, symbol, event.error);
-  } else {
-    return;
+function showTrouble(card, error, again) {
+  const { symbol } = card.dataset;
+  const text = troubles[error.status] || "The exchange did not answer.";
+  const trouble = make("div", { class: "trouble" }, make(card === hero ? "h1" : "p", {}, text));
+  if (error.status !== 404) {
+    const button = make("button", { type: "button" }, "Ask again");
+    button.onclick = () => {
+      button.disabled = true;
+      button.textContent = "Asking …";
+      again();
+    };
+    trouble.append(button);
   }
-  if (card.getAttribute("aria-busy") === "true") missing -= 1;
+  card.replaceChildren(make("p", { class: card === hero ? "eyebrow" : "name" },
+    card === hero ? symbol : link(symbol)), trouble);
+}
+
+function tellHowMany() {
+  const missing = cards.filter((card) => card.getAttribute("aria-busy") === "true").length;
+  document.getElementById("dot").classList.toggle("on", missing === 0);
+  document.getElementById("told").textContent = missing === 0 ? "All answers are here."
+    : `The page is here; ${missing} of ${cards.length} answers are on their way.`;
+}
+
+// Waits for the card's answer and shows it. `since`: what was answered before.
+async function wait(card, since) {
+  const { channel } = card.dataset;
+  let last;
+  const onEvent = (event) => { last = event; };
+  try {
+    const quote = await ringback(`${notifier}/wait/${channel}`, { onEvent, since });
+    if (card === hero) showHero(quote);
+    else showWatched(card, quote);
+    navigator.sendBeacon(`/shown?job=${last.job}&channel=${channel}`);
+  } catch (error) {
+    showTrouble(card, error, async () => {
+      await fetch(`/again?channel=${channel}`, { method: "POST" });
+      wait(card, last && last.id);
+    });
+  }
   card.setAttribute("aria-busy", "false");
-  told(missing > 0 ? `${missing} of ${cards.size} prices are on their way.`
-                   : "All prices are here; the line stays open.");
+  tellHowMany();
 }
 
 const clock = setInterval(() => {
@@ -118,3 +122,6 @@ const clock = setInterval(() => {
   if (!place) return clearInterval(clock);
   place.textContent = `${((performance.now() - began) / 1000).toFixed(1)} s`;
 }, 100);
+
+tellHowMany();
+for (const card of cards) wait(card);

@@ -19,17 +19,17 @@ def logfmt(line):
 class Life:
     """heard() takes each log line; those that are news of a job become a line here:
 
-    14:03:07.412  page:x-NOVA-1f  done       +2,345 ms  status=200
+    14:03:07.412  page:Xb3-_k2f9aQ1:NOVA    done       +2,345 ms  status=200
     """
 
     # event in a log → (the word here, the colour)
     NEWS = {
         "broker.enqueued": ("enqueued", 36),
         "job.claimed": ("claimed", 34),
-        "call.started": ("calling", 33),
+        "job.calling": ("calling", 33),
         "job.done": ("done", 32),
         "job.failed": ("failed", 31),
-        "event.delivered": ("delivered", 35),
+        "broker.shown": ("shown", 35),
     }
 
     def __init__(self, quiet=False):
@@ -45,7 +45,7 @@ class Life:
         for old in [j for j, born in self.born.items() if now - born > FORGET_AFTER]:
             del self.born[old]
         age = (now - self.born.setdefault(job, now)) * 1000
-        rest = " ".join(f"{k}={fields[k]}" for k in ("service", "status", "code", "ms") if k in fields)
+        rest = " ".join(f"{k}={fields[k]}" for k in ("status", "code") if fields.get(k, "0") != "0")
         word = f"\033[{colour}m{word:9}\033[0m" if self.colour else f"{word:9}"
         at = datetime.now().strftime("%H:%M:%S.%f")[:-3]
-        print(f"  {at}  {job[-28:]:28}  {word}  {age:>+8,.0f} ms  {rest}", flush=True)
+        print(f"  {at}  {fields.get('channel', job)[-28:]:28}  {word}  {age:>+8,.0f} ms  {rest}", flush=True)

@@ -2,7 +2,7 @@
 """The broker's web app: answers at once, and leaves the slow part to ringback.
 
 A visitor's page is sent before anybody asked the exchange: for each price on it the app
-pushes one job and goes on. The page waits on its own channel and fills in what comes.
+pushes one job and goes on. The page waits on the channels and fills in what comes.
 """
 
 import argparse
@@ -17,15 +17,16 @@ from aiohttp import web
 HERE = Path(__file__).parent
 WATCHLIST = ["ALBA", "KITE", "ORCA", "VOLT"]
 SPLASH = """
-    <li class="card" data-symbol="%s" aria-busy="true">
+    <li class="card" data-symbol="%s" data-channel="%s" aria-busy="true">
       <p class="name"><a href="/?symbol=%s">%s</a></p>
       <div class="splash"><div class="bar" style="height: 1.5rem; width: 70%%"></div>
         <div class="bar" style="width: 45%%"></div></div>
     </li>"""
 
 
-def is_symbol(text):
-    return re.fullmatch("[A-Z]{1,5}", str(text)) is not None
+def tell(event, **fields):
+    """A line for who watches the demo."""
+    print(f"event=broker.{event}", *(f"{k}={v}" for k, v in fields.items()), flush=True)
 
 
 class Broker:
@@ -34,47 +35,49 @@ class Broker:
         self.notifier = notifier
         self.page = (HERE / "page.html").read_text()
 
-    async def ask(self, channel, symbols):
-        """One RPUSH, whatever the language. The job's id tells the page which card it is."""
-        jobs = {
-            f"{channel}-{symbol}-{secrets.token_hex(3)}": symbol for symbol in symbols
-        }
-        await self.redis.rpush("ringback:queue:default", *(
-            json.dumps({"id": id, "service": "stock-quote", "params": {"symbol": symbol},
-                        "channel": channel})
-            for id, symbol in jobs.items()
-        ))  # fmt: skip
-        for id in jobs:
-            print(f"event=broker.enqueued job={id} service=stock-quote", flush=True)
+    async def ask(self, channels):
+        """One RPUSH for all prices of a page, whatever the language. channels: symbol → name."""
+        jobs = [
+            {"id": secrets.token_hex(8), "service": "stock-quote",
+             "params": {"symbol": symbol}, "channel": channel}
+            for symbol, channel in channels.items()
+        ]  # fmt: skip
+        await self.redis.rpush("ringback:queue:default", *map(json.dumps, jobs))
+        for job in jobs:
+            tell("enqueued", job=job["id"], channel=job["channel"])
 
     async def show(self, request):
         """GET /?symbol=NOVA: the page, with splashes where the prices will be."""
         symbol = request.query.get("symbol", "NOVA").strip().upper()
-        if not is_symbol(symbol):
+        if not re.fullmatch("[A-Z]{1,5}", symbol):
             symbol = "NOVA"
-        channel = f"page:{secrets.token_urlsafe(12)}"
         watched = [s for s in WATCHLIST if s != symbol]
-        await self.ask(channel, [symbol, *watched])
-        page = self.page
+        page = secrets.token_urlsafe(9)  # nobody else can guess where this page listens
+        channels = {s: f"page:{page}:{s}" for s in [symbol, *watched]}
+        await self.ask(channels)
+        text = self.page
         for name, value in {
-            "symbol": symbol, "channel": channel, "notifier": self.notifier,
-            "watchlist": "".join(SPLASH % (s, s, s) for s in watched),
+            "symbol": symbol, "channel": channels[symbol], "notifier": self.notifier,
+            "watchlist": "".join(SPLASH % (s, channels[s], s, s) for s in watched),
         }.items():  # fmt: skip
-            page = page.replace("{{%s}}" % name, value)
-        return web.Response(text=page, content_type="text/html",
+            text = text.replace("{{%s}}" % name, value)
+        return web.Response(text=text, content_type="text/html",
                             headers={"Cache-Control": "no-store"})  # fmt: skip
 
     async def again(self, request):
-        """POST /again {channel, symbol}: asks once more for the page that waits."""
-        try:
-            body = await request.json()
-            channel, symbol = body["channel"], body["symbol"]
-        except (ValueError, KeyError, TypeError):
-            raise web.HTTPBadRequest from None
-        if not str(channel).startswith("page:") or not is_symbol(symbol):
+        """POST /again?channel=…: asks once more for the card that waits there."""
+        channel = request.query.get("channel", "")
+        name = re.fullmatch("page:[A-Za-z0-9_-]{12}:([A-Z]{1,5})", channel)
+        if not name:
             raise web.HTTPBadRequest
-        await self.ask(channel, [symbol])
+        await self.ask({name[1]: channel})
         return web.Response(status=202)
+
+    async def shown(self, request):
+        """POST /shown?job=…&channel=…: the price is before the visitor's eyes."""
+        fields = {k: re.sub(r"[^\w:-]", "", request.query.get(k, "")) for k in ("job", "channel")}
+        tell("shown", **fields)
+        return web.Response(status=204)
 
 
 def main():
@@ -88,6 +91,7 @@ def main():
     app = web.Application()
     app.router.add_get("/", broker.show)
     app.router.add_post("/again", broker.again)
+    app.router.add_post("/shown", broker.shown)
     for name in ("broker.css", "broker.js"):
         app.router.add_get(f"/{name}", lambda request, name=name: web.FileResponse(HERE / name))
     web.run_app(app, host="127.0.0.1", port=options.port, print=None, access_log=None)
