@@ -39,26 +39,23 @@ static bool is_host(struct rb_text host) {
 static const char *check_authority(struct rb_text authority) {
     if (authority.len > 0 && memchr(authority.at, '@', authority.len))
         return "a user and password don't belong into a url: send them in a header";
-    struct rb_text host = authority, port = {NULL, 0};
-    size_t from = 0;
-    const char *bracket =
-        authority.len > 0 ? memchr(authority.at, ']', authority.len) : NULL;
-    if (bracket)
-        from = (size_t)(bracket - authority.at);
-    const char *colon = authority.len > from
-                            ? memchr(authority.at + from, ':', authority.len - from)
-                            : NULL;
-    if (colon) {
-        host.len = (size_t)(colon - authority.at);
-        port = rb_text(colon + 1, authority.len - host.len - 1);
-        uint64_t number;
-        if (rb_text_uint64(port, &number) != RB_OK || number < 1 || number > 65535)
-            return "expected a port from 1 to 65535 behind the host";
-    }
-    return is_host(host)
-               ? NULL
-               : "expected a host: a name in ASCII, an IPv4 address, or an IPv6 "
-                 "address in brackets";
+    size_t host = 0; /* the colons of an IPv6 address stand in brackets */
+    bool bracketed = authority.len > 0 && authority.at[0] == '[';
+    while (host < authority.len && authority.at[host] != (bracketed ? ']' : ':'))
+        host++;
+    if (bracketed && host < authority.len)
+        host++;
+    if (!is_host(rb_text(authority.at, host)))
+        return "expected a host: a name in ASCII, an IPv4 address, or an IPv6 address in "
+               "brackets";
+    if (host == authority.len)
+        return NULL;
+    struct rb_text port = rb_text(authority.at + host + 1, authority.len - host - 1);
+    uint64_t number;
+    if (authority.at[host] != ':' || rb_text_uint64(port, &number) != RB_OK ||
+        number < 1 || number > 65535)
+        return "expected a port from 1 to 65535 behind the host";
+    return NULL;
 }
 
 /* The first of the bytes outside of ${…}, or the text's length. */
