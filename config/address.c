@@ -1,4 +1,4 @@
-/* The syntax of listen addresses, network rules and origins. */
+/* The syntax of listen addresses and origins. */
 #include "config/address.h"
 
 #include <arpa/inet.h>
@@ -67,21 +67,6 @@ bool rb_address_is_listen(struct rb_text text) {
     }
     return split_port(text, &host, &port) && is_number(port, 65535) &&
            (rb_text_is(host, "*") || is_bracketed_v6(host) || is_host(host));
-}
-
-bool rb_address_is_network(struct rb_text text) {
-    static const char *const words[] = {"loopback", "private", "link-local", "metadata",
-                                        "public"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (rb_text_is(text, words[i]))
-            return true;
-    struct rb_text length = text, address;
-    if (!rb_text_next(&length, '/', &address))
-        return false;
-    int family = memchr(address.at, ':', address.len) ? AF_INET6 : AF_INET;
-    bool has_length = address.len < text.len;
-    return is_ip(family, address) &&
-           (!has_length || is_number(length, family == AF_INET6 ? 128 : 32));
 }
 
 bool rb_address_is_origin(struct rb_text text) {

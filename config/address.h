@@ -1,4 +1,4 @@
-/* How addresses are written in settings and definitions. Syntax alone: nothing is looked
+/* How addresses are written in settings. Syntax alone: nothing is looked
  * up, nothing is opened. */
 #ifndef RB_CONFIG_ADDRESS_H
 #define RB_CONFIG_ADDRESS_H
@@ -10,10 +10,6 @@
 /* What a listener binds: host:port, v4:port, [v6]:port, *:port, or unix:/path. Port 0
  * asks the kernel for one. */
 bool rb_address_is_listen(struct rb_text text);
-
-/* One rule of a network list: loopback, private, link-local, metadata, public, an
- * address, or an address/prefix-length (RFC 4632, RFC 4291 §2.3). */
-bool rb_address_is_network(struct rb_text text);
 
 /* An origin as browsers send it (RFC 6454 §6.2): scheme://host[:port] in lower case,
  * nothing behind; or "*". */

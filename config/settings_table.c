@@ -2,6 +2,7 @@
 #include "config/settings_table.h"
 
 #include "config/address.h"
+#include "config/network.h"
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
@@ -46,6 +47,13 @@ static bool is_prefix(struct rb_text text) {
             close = i + 1;
     }
     return text.len >= 1 && text.len <= 128 && (open > 0) == (close > 0);
+}
+
+static bool is_network(struct rb_text text) {
+    struct rb_network *network = rb_network_new();
+    bool valid = network && rb_network_add(network, text, NULL) == RB_OK;
+    rb_network_free(network);
+    return valid;
 }
 
 static bool is_listen_or_empty(struct rb_text text) {
@@ -135,7 +143,7 @@ const struct rb_setting rb_settings_table[] = {
      .standard = "link-local,metadata",
      .max = 256,
      .expected = NETWORK,
-     .valid = rb_address_is_network,
+     .valid = is_network,
      .reloads = true,
      .meaning =
          "Addresses that no service may be called at, checked on the address that "
@@ -147,7 +155,7 @@ const struct rb_setting rb_settings_table[] = {
      .standard = "",
      .max = 256,
      .expected = NETWORK,
-     .valid = rb_address_is_network,
+     .valid = is_network,
      .reloads = true,
      .meaning = "Exceptions from `worker.network.deny`; they win."},
     {ROW(worker, metrics), .type = RB_SETTING_STRING, .standard = "127.0.0.1:9401",

@@ -381,6 +381,20 @@ static void prefixes(void **state) {
     assert_null(load("", NULL, "redis.job_prefix", longest));
 }
 
+static void networks(void **state) {
+    (void)state;
+    struct rb_settings *s =
+        load("", NULL, "worker.network.deny",
+             "loopback,private,link-local,metadata,public,10.2.0.0/16,"
+             "192.0.2.7,::1,fc00::/7");
+    assert_non_null(s);
+    assert_int_equal(s->worker.network_deny.count, 9);
+    rb_settings_free(s);
+    assert_null(load("", NULL, "worker.network.allow", "privat"));
+    assert_null(load("", NULL, "worker.network.allow", "10.0.0.0/33"));
+    assert_null(load("", NULL, "worker.network.allow", "10.0.0.1/8"));
+}
+
 static void each_range_holds_at_both_ends(void **state) {
     (void)state;
     static const char *const units[] = {[RB_SETTING_INTEGER] = "",
@@ -569,6 +583,7 @@ int main(void) {
         cmocka_unit_test(mistakes_in_the_file_have_their_place),
         cmocka_unit_test(wrong_shapes_are_refused),
         cmocka_unit_test(prefixes),
+        cmocka_unit_test(networks),
         cmocka_unit_test(each_range_holds_at_both_ends),
         cmocka_unit_test(mistakes_in_the_environment_name_the_variable),
         cmocka_unit_test(mistakes_on_the_command_line),
