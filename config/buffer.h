@@ -18,9 +18,11 @@ struct rb_buffer {
 
 void rb_buffer_init(struct rb_buffer *b, size_t limit_bytes); /* allocates nothing */
 void rb_buffer_fini(struct rb_buffer *b);
-void rb_buffer_clear(
-    struct rb_buffer *b); /* keeps the memory, forgets bytes and failure */
 
+/* Keeps the memory, forgets the bytes and the failure. */
+void rb_buffer_clear(struct rb_buffer *b);
+
+/* Each adds all of it or, when that fails, nothing. */
 void rb_buffer_add(struct rb_buffer *b, const void *bytes, size_t len);
 void rb_buffer_text(struct rb_buffer *b, struct rb_text text);
 void rb_buffer_string(struct rb_buffer *b, const char *string);

@@ -1,5 +1,4 @@
-/* Structured log lines on stderr: a stable event name and typed fields, as logfmt or
- * JSON.
+/* Structured log lines on stderr: a stable event name and typed fields.
  *
  *     rb_log(RB_LOG_INFO, "worker.started", RB_S("id", id), RB_I("max_in_flight", 1000));
  *     ts=2026-01-02T03:04:05.678Z level=info event=worker.started id=… max_in_flight=1000
@@ -46,8 +45,8 @@ void rb_log_write(enum rb_log_level level, const char *event,
                   const struct rb_log_field *fields, size_t count);
 
 /* The sink is the process's: set once at start and again on reload. Before the first
- * call: info, text. `program` is put on each line as program=… and must outlive the log.
- */
+ * call: info, text. `program` is put on each line as program=…; it must outlive the
+ * log. */
 void rb_log_setup(const char *program, enum rb_log_level level,
                   enum rb_log_format format);
 
@@ -55,8 +54,8 @@ void rb_log_setup(const char *program, enum rb_log_level level,
  * was held back is counted and told as suppressed=… on the next line let through.
  *
  *     if (rb_log_allow(&limit, now_ms, &held))
- *         rb_log(RB_LOG_WARN, "http.bad_request", RB_S("why", why), RB_I("suppressed",
- * held)); */
+ *         rb_log(RB_LOG_WARN, "http.bad_request", RB_S("why", why),
+ *                RB_I("suppressed", held)); */
 struct rb_log_limit {
     int64_t second; /* the running second */
     unsigned lines; /* let through in it */

@@ -43,11 +43,11 @@ struct rb_settings {
         int64_t lease; /* ms */
         int64_t max_in_flight;
         int64_t processes;
-        int64_t drain_timeout;  /* ms */
-        int64_t max_deliveries; /* more than so many → dead, poisoned */
-        struct rb_list network_deny,
-            network_allow; /* words and CIDR, see worker/README.md */
-        char *metrics;     /* address of the metrics listener, "" = none */
+        int64_t drain_timeout;       /* ms */
+        int64_t max_deliveries;      /* more than so many → dead, poisoned */
+        struct rb_list network_deny; /* words and CIDR, see network.h */
+        struct rb_list network_allow;
+        char *metrics; /* address of the metrics listener, "" = none */
     } worker;
     struct {
         struct rb_list listen; /* host:port, [v6]:port, or unix:/path */

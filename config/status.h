@@ -27,8 +27,8 @@ enum rb_status {
 /* A lower-case phrase, e.g. "out of memory"; never NULL. */
 const char *rb_status_text(enum rb_status status);
 
-/* One mistake. line and column count from 1; 0 = unknown. Texts are cut, never overrun.
- */
+/* One mistake. line and column count from 1; 0 = unknown. Texts are cut where they are
+ * too long, and control bytes in them become "?". */
 struct rb_error {
     char file[256];
     int line;

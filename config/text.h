@@ -58,8 +58,7 @@ RB_MUST_CHECK enum rb_status rb_text_uint64(struct rb_text text, uint64_t *value
  * else. */
 RB_MUST_CHECK enum rb_status rb_text_duration_ms(struct rb_text text, int64_t *ms);
 
-/* "4096", "256KiB", "1MiB", "2GiB", "64kB" (1000) → bytes. RB_INVALID on anything else.
- */
+/* "4096", "256KiB", "1.5MiB", "2GiB", "64kB" (1000) → bytes. RB_INVALID else. */
 RB_MUST_CHECK enum rb_status rb_text_bytes(struct rb_text text, int64_t *bytes);
 
 /* true, false, yes, no, on, off. RB_INVALID on anything else. */
@@ -69,8 +68,7 @@ RB_MUST_CHECK enum rb_status rb_text_bool(struct rb_text text, bool *value);
  * slip of the finger. words ends with NULL. */
 const char *rb_text_nearest(struct rb_text text, const char *const *words);
 
-/* True when the bytes are well-formed UTF-8 (RFC 3629: no surrogates, nothing overlong).
- */
+/* True when the bytes are UTF-8 (RFC 3629): no surrogates, nothing overlong. */
 bool rb_text_utf8(struct rb_text text);
 
 /* Bytes of the well-formed UTF-8 sequence that the text starts with; 0 when there is
