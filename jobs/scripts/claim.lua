@@ -3,7 +3,7 @@
 --
 -- KEYS  1 workers, 2 held of this worker, then for each queue in order: retry, queue
 -- ARGV  1 worker, 2 what new ids start with, 3 number of the first claim, 4 how many at
---       most, then for each queue its name as it stands in an envelope
+--       most, then the name of each queue
 -- gives {now in ms, jobs left in the queues, number, envelope, number, envelope, …}
 -- fails with FENCED when the lease lapsed
 --

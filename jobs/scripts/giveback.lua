@@ -11,12 +11,6 @@
 -- prefix, and so the hash slot, of KEYS.
 local AT_ONCE = 1000
 
-local function decoded(value)
-    return (string.gsub(value, '%%(%x%x)', function(hex)
-        return string.char(tonumber(hex, 16))
-    end))
-end
-
 local leave = ARGV[3] == 'leave'
 local claims = {}
 if leave then
@@ -32,7 +26,7 @@ for _, claim in ipairs(claims) do
     local envelope = redis.call('HGET', KEYS[2], claim)
     if envelope then
         local fields = string.match(envelope, '^rb1([^\n]*)') or ''
-        local queue = decoded(string.match(fields, ' queue=([^ ]+)') or 'default')
+        local queue = string.match(fields, ' queue=([^ ]+)') or 'default'
         redis.call('RPUSH', ARGV[2] .. queue, envelope)
         redis.call('HDEL', KEYS[2], claim)
         given = given + 1

@@ -9,17 +9,11 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function decoded(value)
-    return (string.gsub(value, '%%(%x%x)', function(hex)
-        return string.char(tonumber(hex, 16))
-    end))
-end
-
 local ready = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now), 'LIMIT',
                          0, tonumber(ARGV[2]))
 for _, envelope in ipairs(ready) do
     local fields = string.match(envelope, '^rb1([^\n]*)') or ''
-    local queue = decoded(string.match(fields, ' queue=([^ ]+)') or 'default')
+    local queue = string.match(fields, ' queue=([^ ]+)') or 'default'
     redis.call('RPUSH', ARGV[1] .. queue, envelope)
     redis.call('ZREM', KEYS[1], envelope)
 end

@@ -20,12 +20,6 @@ if not lease or tonumber(lease) <= now then
     return redis.error_reply('FENCED the lease of this worker lapsed')
 end
 
-local function decoded(value)
-    return (string.gsub(value, '%%(%x%x)', function(hex)
-        return string.char(tonumber(hex, 16))
-    end))
-end
-
 local limit, number, room = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local answer = {now, 0, 0}
 
@@ -47,7 +41,7 @@ local function take(id, claim, envelope)
         number = number + 1
     else
         envelope = 'rb1' .. fields .. string.sub(envelope, line_end)
-        local queue = decoded(string.match(fields, ' queue=([^ ]+)') or 'default')
+        local queue = string.match(fields, ' queue=([^ ]+)') or 'default'
         redis.call('RPUSH', ARGV[3] .. queue, envelope)
         answer[2] = answer[2] + 1
     end

@@ -1,0 +1,95 @@
+/* Services by name, and what is counted of each. */
+#include "worker/backend.h"
+
+#include <stdlib.h>
+#include <uthash.h>
+
+#define UNKNOWN "unknown"
+
+struct rb_backend {
+    UT_hash_handle hh;
+    char *name;
+    struct rb_stats *stats;
+    rb_series outcome[RB_FAILURES + 1]; /* 0 until it is needed */
+    rb_series in_flight, call_seconds, job_seconds, wait_seconds;
+};
+
+struct rb_backends {
+    struct rb_stats *stats;
+    struct rb_backend *by_name;
+};
+
+struct rb_backends *rb_backends_new(struct rb_stats *stats) {
+    struct rb_backends *backends = calloc(1, sizeof *backends);
+    if (backends)
+        backends->stats = stats;
+    return backends;
+}
+
+void rb_backends_free(struct rb_backends *backends) {
+    struct rb_backend *backend, *next;
+    if (!backends)
+        return;
+    HASH_ITER(hh, backends->by_name, backend, next) {
+        HASH_DEL(backends->by_name, backend);
+        free(backend->name);
+        free(backend);
+    }
+    free(backends);
+}
+
+static struct rb_backend *backend_new(struct rb_backends *backends, struct rb_text name) {
+    struct rb_backend *backend = calloc(1, sizeof *backend);
+    if (!backend)
+        return NULL;
+    backend->name = rb_text_copy(name);
+    if (!backend->name) {
+        free(backend);
+        return NULL;
+    }
+    backend->stats = backends->stats;
+    backend->in_flight = rb_stats_in_flight(backends->stats, name);
+    backend->call_seconds = rb_stats_call_seconds(backends->stats, name);
+    backend->job_seconds = rb_stats_job_seconds(backends->stats, name);
+    backend->wait_seconds = rb_stats_wait_seconds(backends->stats, name);
+    HASH_ADD_KEYPTR(hh, backends->by_name, backend->name, name.len, backend);
+    return backend;
+}
+
+struct rb_backend *rb_backends_get(struct rb_backends *backends, struct rb_text service) {
+    struct rb_backend *backend;
+    if (service.len == 0)
+        service = RB_TEXT(UNKNOWN);
+    HASH_FIND(hh, backends->by_name, service.at, service.len, backend);
+    return backend ? backend : backend_new(backends, service);
+}
+
+static struct rb_metrics *metrics_of(const struct rb_backend *backend) {
+    return rb_stats_of(backend->stats);
+}
+
+void rb_backend_job_begins(struct rb_backend *backend) {
+    rb_metrics_add(metrics_of(backend), backend->in_flight, 1);
+}
+
+void rb_backend_job_leaves(struct rb_backend *backend) {
+    rb_metrics_add(metrics_of(backend), backend->in_flight, -1);
+}
+
+void rb_backend_job_ends(struct rb_backend *backend, enum rb_failure outcome,
+                         int64_t total_us) {
+    rb_series *series = &backend->outcome[outcome];
+    if (*series == 0)
+        *series = rb_stats_outcome(backend->stats, rb_text_of(backend->name), outcome);
+    rb_metrics_add(metrics_of(backend), *series, 1);
+    rb_metrics_observe(metrics_of(backend), backend->job_seconds, total_us);
+    rb_backend_job_leaves(backend);
+}
+
+void rb_backend_waited(struct rb_backend *backend, int64_t wait_us) {
+    rb_metrics_observe(metrics_of(backend), backend->wait_seconds, wait_us);
+}
+
+void rb_backend_called(struct rb_backend *backend, int64_t call_us) {
+    rb_metrics_observe(metrics_of(backend), backend->call_seconds, call_us);
+}

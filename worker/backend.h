@@ -1,0 +1,33 @@
+/* What this process knows of one external service while it runs. It outlives reloads of
+ * the definition: what is counted goes on. */
+#ifndef RB_WORKER_BACKEND_H
+#define RB_WORKER_BACKEND_H
+
+#include <stdint.h>
+
+#include "config/text.h"
+#include "jobs/event.h"
+#include "worker/stats.h"
+
+struct rb_backend;
+struct rb_backends;
+
+/* NULL when out of memory. Jobs that name no known service are booked on one backend of
+ * their own, called "unknown". */
+struct rb_backends *rb_backends_new(struct rb_stats *stats);
+void rb_backends_free(struct rb_backends *backends);
+
+/* Made when it is asked for first; of a service without a definition pass "". NULL when
+ * out of memory. */
+struct rb_backend *rb_backends_get(struct rb_backends *backends, struct rb_text service);
+
+void rb_backend_job_begins(struct rb_backend *backend);
+/* outcome: RB_FAILURES for done, or why it failed. */
+void rb_backend_job_ends(struct rb_backend *backend, enum rb_failure outcome,
+                         int64_t total_us);
+/* A job leaves without an outcome: parked, given back or fenced. */
+void rb_backend_job_leaves(struct rb_backend *backend);
+void rb_backend_waited(struct rb_backend *backend, int64_t wait_us);
+void rb_backend_called(struct rb_backend *backend, int64_t call_us);
+
+#endif

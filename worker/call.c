@@ -1,0 +1,465 @@
+/* A call's life: waits until its host may be dialled, runs in a lane of transfers, ends
+ * by an answer, an error, its deadline or a cancel. Easy handles are used again and
+ * again. */
+#include "worker/call.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+
+#include "config/buffer.h"
+#include "config/clock.h"
+#include "worker/dial.h"
+#include "worker/failure.h"
+#include "worker/stats.h"
+#include "worker/transfers.h"
+
+#define RECEIVE_BYTES 2048L /* curl's buffer, one for each call in flight */
+#define LANE_IN_FLIGHT 128  /* calls for which a lane is opened */
+#define LANES_MAX 64
+#define LANE_CONNECTIONS_MIN 64
+#define SPARE_MIN 64         /* handles kept for later, besides as many as are in use */
+#define BODY_KEPT_BYTES 4096 /* a larger body's memory is given back */
+#define HEADERS_MAX 256
+#define MAX_ROUNDS 64 /* of calls that let others go in one turn */
+
+struct rb_call {
+    struct rb_caller *caller;
+    TAILQ_ENTRY(rb_call) link; /* on caller->ended or caller->spare */
+    CURL *easy;
+    bool running; /* in its lane */
+    bool ended;   /* on caller->ended */
+    bool opened;
+    struct rb_dialer dialer;
+    struct rb_request *request;
+    rb_call_fn *fn;
+    void *ctx;
+    const struct rb_network *allow, *deny;
+    struct rb_call_end end;
+    struct rb_buffer body;
+    size_t head_bytes;
+    ev_timer timer;
+    int64_t started_us;
+    int64_t connect_by_ms, deadline_ms;
+    struct curl_slist *header; /* borrows its texts from the order */
+    size_t header_room;
+    char detail[CURL_ERROR_SIZE];
+};
+TAILQ_HEAD(call_list, rb_call);
+
+struct rb_caller {
+    struct ev_loop *loop;
+    struct rb_transfers *transfers;
+    struct rb_dial *dial;
+    struct rb_stats *stats;
+    const struct rb_network *allow, *deny;
+    struct call_list ended; /* to be reported at the end of the turn */
+    struct call_list spare;
+    size_t in_use, spares;
+};
+
+static bool contains(const struct rb_network *network, const struct sockaddr *address) {
+    return network && rb_network_contains(network, address);
+}
+
+/* A definition may open what the worker closes, and close what the worker opens. */
+static bool allowed(const struct rb_call *call, const struct sockaddr *address) {
+    if (contains(call->allow, address))
+        return true;
+    if (contains(call->deny, address))
+        return false;
+    return rb_network_allows(call->caller->allow, call->caller->deny, address);
+}
+
+static curl_socket_t on_open(void *ctx, curlsocktype purpose,
+                             struct curl_sockaddr *address) {
+    struct rb_call *call = ctx;
+    (void)purpose;
+    if (!allowed(call, &address->addr)) {
+        call->end.denied = true;
+        return CURL_SOCKET_BAD;
+    }
+    if (!call->opened)
+        rb_dial_opened(call->caller->dial, &call->dialer);
+    call->opened = true;
+    return rb_transfers_open(call->caller->transfers, address);
+}
+
+/* The connection may be one that another service opened under other rules. */
+static int on_connected(void *ctx, char *peer, char *local, int peer_port,
+                        int local_port) {
+    struct rb_call *call = ctx;
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    const struct sockaddr *address = (const struct sockaddr *)&v4;
+    (void)local, (void)peer_port, (void)local_port;
+
+    rb_dial_release(call->caller->dial, &call->dialer);
+    call->end.connected = true;
+    if (inet_pton(AF_INET, peer, &v4.sin_addr) != 1) {
+        address = (const struct sockaddr *)&v6;
+        if (inet_pton(AF_INET6, peer, &v6.sin6_addr) != 1)
+            return CURL_PREREQFUNC_ABORT;
+    }
+    call->end.denied = !allowed(call, address);
+    return call->end.denied ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *ctx) {
+    struct rb_call *call = ctx;
+    (void)bytes, (void)size;
+    call->end.answered = true;
+    call->head_bytes += count;
+    if (call->head_bytes <= RB_CALL_HEAD_MAX_BYTES)
+        return count;
+    call->end.head_too_large = true;
+    return 0;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *ctx) {
+    struct rb_call *call = ctx;
+    (void)size;
+    rb_buffer_add(&call->body, bytes, count);
+    if (call->body.status == RB_OK)
+        return count;
+    call->end.body_too_large = call->body.status == RB_TOO_LARGE;
+    return 0;
+}
+
+static void release(struct rb_call *call) {
+    struct rb_caller *caller = call->caller;
+    ev_timer_stop(caller->loop, &call->timer);
+    rb_dial_release(caller->dial, &call->dialer);
+    if (call->running)
+        rb_transfers_remove(caller->transfers, call->easy, call->dialer.lane);
+    if (call->ended)
+        TAILQ_REMOVE(&caller->ended, call, link);
+    rb_request_free(call->request);
+    call->request = NULL;
+    call->running = call->ended = false;
+    caller->in_use--;
+}
+
+static void call_free(struct rb_call *call) {
+    if (call->easy)
+        curl_easy_cleanup(call->easy);
+    rb_buffer_fini(&call->body);
+    free(call->header);
+    free(call);
+}
+
+/* Keeps the handle for the next call, but not more of them than a burst left behind. */
+static void recycle(struct rb_call *call) {
+    struct rb_caller *caller = call->caller;
+    if (caller->spares > caller->in_use + SPARE_MIN) {
+        call_free(call);
+        return;
+    }
+    if (call->body.room > BODY_KEPT_BYTES) {
+        rb_buffer_fini(&call->body);
+        rb_buffer_init(&call->body, 0);
+    }
+    TAILQ_INSERT_HEAD(&caller->spare, call, link);
+    caller->spares++;
+}
+
+static void finish(struct rb_call *call) {
+    struct rb_answer answer = {.detail = call->detail};
+    char *content_type = NULL;
+    long status = 0;
+
+    answer.failure = rb_failure_of_call(&call->end, &answer.sentence);
+    if (answer.failure == RB_FAIL_CONNECT)
+        rb_dial_failed(&call->dialer);
+    if (call->end.answered)
+        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (answer.failure == RB_FAILURES) {
+        curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &content_type);
+        answer.content_type = rb_text_of(content_type);
+        answer.body = rb_buffer_view(&call->body);
+    } else if (!call->detail[0]) {
+        answer.detail = call->end.code ? curl_easy_strerror(call->end.code) : "";
+    }
+    answer.status = (int)status;
+    answer.took_us = rb_clock_us() - call->started_us;
+    answer.opened = call->opened;
+    rb_stats_add(call->caller->stats, RB_STAT_BYTES, (int64_t)call->body.len);
+    release(call);
+    call->fn(call->ctx, &answer);
+    recycle(call);
+}
+
+/* Ends it at the end of this turn, so that nobody is called back from inside. */
+static void end_soon(struct rb_call *call, CURLcode code) {
+    call->end.code = code;
+    call->ended = true;
+    TAILQ_INSERT_TAIL(&call->caller->ended, call, link);
+}
+
+static void on_transfer_ended(void *transfer, CURLcode code) {
+    struct rb_call *call = transfer;
+    call->running = false;
+    call->end.code = code;
+    if (code == CURLE_OK)
+        rb_dial_rest(&call->dialer);
+    finish(call);
+}
+
+static void arm(struct rb_call *call, int64_t now_ms) {
+    int64_t due_ms = call->deadline_ms;
+    if (!call->end.connected && call->connect_by_ms < due_ms)
+        due_ms = call->connect_by_ms;
+    int64_t after_ms = due_ms > now_ms ? due_ms - now_ms : 1;
+    ev_timer_set(&call->timer, (double)after_ms / 1000.0, 0.0);
+    ev_timer_start(call->caller->loop, &call->timer);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents) {
+    struct rb_call *call = timer->data;
+    int64_t now_ms = rb_clock_ms();
+    (void)loop, (void)revents;
+
+    if (call->ended)
+        return;
+    if (now_ms >= call->deadline_ms)
+        call->end.timed_out = true;
+    else if (!call->end.connected && now_ms >= call->connect_by_ms)
+        call->end.connect_overdue = true;
+    if (call->end.timed_out || call->end.connect_overdue)
+        finish(call);
+    else
+        arm(call, now_ms);
+}
+
+static void on_go(struct rb_dialer *dialer, bool resolved) {
+    struct rb_call *call =
+        (struct rb_call *)(void *)((char *)dialer - offsetof(struct rb_call, dialer));
+    struct rb_caller *caller = call->caller;
+    if (!resolved) {
+        call->end.unresolved = true;
+        end_soon(call, CURLE_COULDNT_RESOLVE_HOST);
+        return;
+    }
+    curl_easy_setopt(call->easy, CURLOPT_RESOLVE, rb_dial_addresses(dialer));
+    if (rb_transfers_add(caller->transfers, call->easy, dialer->lane) == RB_OK)
+        call->running = true;
+    else
+        end_soon(call, CURLE_OUT_OF_MEMORY);
+}
+
+/* What all calls have in common: set once a handle. */
+static bool easy_init(struct rb_call *call) {
+    CURL *easy = call->easy = curl_easy_init();
+    if (!easy)
+        return false;
+    rb_transfers_adopt(call->caller->transfers, easy);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says */
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "ringback/" RINGBACK_VERSION);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->detail);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    return true;
+}
+
+static struct rb_call *call_take(struct rb_caller *caller) {
+    struct rb_call *call = TAILQ_FIRST(&caller->spare);
+    if (call) {
+        TAILQ_REMOVE(&caller->spare, call, link);
+        caller->spares--;
+        return call;
+    }
+    call = calloc(1, sizeof *call);
+    if (!call)
+        return NULL;
+    call->caller = caller;
+    rb_buffer_init(&call->body, 0);
+    ev_timer_init(&call->timer, on_timer, 0.0, 0.0);
+    call->timer.data = call;
+    call->dialer.go = on_go;
+    if (!easy_init(call)) {
+        call_free(call);
+        return NULL;
+    }
+    return call;
+}
+
+static bool same_name(const char *a, const char *b) {
+    size_t len = strcspn(a, ":");
+    return strcspn(b, ":") == len && strncasecmp(a, b, len) == 0;
+}
+
+static bool has_header(char *const *headers, const char *name) {
+    for (; headers && *headers; headers++)
+        if (same_name(*headers, name))
+            return true;
+    return false;
+}
+
+/* Links the header lines into a list as curl wants it. */
+static bool set_headers(struct rb_call *call, const struct rb_call_order *order) {
+    char *const *own = order->request->headers;
+    const char *line[HEADERS_MAX];
+    size_t count = 0;
+
+    for (char *const *h = own; h && *h && count < HEADERS_MAX; h++)
+        line[count++] = *h;
+    for (size_t i = 0; i < RB_CALL_EXTRA_HEADERS; i++)
+        if (order->extra[i] && !has_header(own, order->extra[i]) && count < HEADERS_MAX)
+            line[count++] = order->extra[i];
+    if (order->request->body && !has_header(own, "Content-Type") && count < HEADERS_MAX)
+        line[count++] = "Content-Type:"; /* or curl says that it is a form */
+    if (count >= HEADERS_MAX)
+        return false;
+    if (count > call->header_room) {
+        struct curl_slist *grown = realloc(call->header, count * sizeof *grown);
+        if (!grown)
+            return false;
+        call->header = grown;
+        call->header_room = count;
+    }
+    for (size_t i = 0; i < count; i++)
+        call->header[i] = (struct curl_slist){
+            (char *)(uintptr_t)line[i], i + 1 < count ? &call->header[i + 1] : NULL};
+    return curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER,
+                            count ? call->header : NULL) == CURLE_OK;
+}
+
+/* Every option that one call may have changed is set for each call. */
+static bool set_request(struct rb_call *call, const struct rb_call_order *order) {
+    const struct rb_request *request = order->request;
+    CURL *easy = call->easy;
+    bool head = strcmp(request->method, "HEAD") == 0;
+    bool plain = head || (request->body ? strcmp(request->method, "POST") == 0
+                                        : strcmp(request->method, "GET") == 0);
+
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    if (head)
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    if (request->body) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                         (curl_off_t)request->body_len);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
+    }
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)order->connect_ms);
+    return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
+                            plain ? NULL : request->method) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK &&
+           set_headers(call, order);
+}
+
+struct rb_call *rb_call_start(struct rb_caller *caller, const struct rb_call_order *order,
+                              int64_t now_ms, rb_call_fn *fn, void *ctx) {
+    struct rb_call *call = call_take(caller);
+    if (!call || !set_request(call, order)) {
+        rb_request_free(order->request);
+        if (call)
+            call_free(call);
+        return NULL;
+    }
+    caller->in_use++;
+    call->request = order->request;
+    call->fn = fn;
+    call->ctx = ctx;
+    call->allow = order->allow;
+    call->deny = order->deny;
+    call->end = (struct rb_call_end){0};
+    call->opened = false;
+    call->head_bytes = 0;
+    call->detail[0] = '\0';
+    call->dialer.host = NULL;
+    rb_buffer_clear(&call->body);
+    call->body.limit = (size_t)order->max_bytes;
+    call->started_us = rb_clock_us();
+    call->connect_by_ms = now_ms + order->connect_ms;
+    call->deadline_ms = order->deadline_ms;
+    arm(call, now_ms);
+    enum rb_status status = rb_dial_start(caller->dial, &call->dialer,
+                                          rb_text_of(call->request->url), now_ms);
+    if (status == RB_INVALID)
+        end_soon(call, CURLE_URL_MALFORMAT);
+    else if (status != RB_OK)
+        end_soon(call, CURLE_OUT_OF_MEMORY);
+    return call;
+}
+
+void rb_call_cancel(struct rb_call *call) {
+    release(call);
+    recycle(call);
+}
+
+void rb_caller_turn(struct rb_caller *caller, int64_t now_ms) {
+    struct rb_call *call;
+    for (int round = 0; round < MAX_ROUNDS; round++) {
+        rb_transfers_turn(caller->transfers);
+        while ((call = TAILQ_FIRST(&caller->ended)))
+            finish(call);
+        if (!rb_dial_turn(caller->dial, now_ms))
+            return;
+    }
+}
+
+void rb_caller_set_network(struct rb_caller *caller, const struct rb_network *allow,
+                           const struct rb_network *deny) {
+    caller->allow = allow;
+    caller->deny = deny;
+}
+
+static int64_t clamp(int64_t value, int64_t low, int64_t high) {
+    return value < low ? low : value > high ? high : value;
+}
+
+struct rb_caller *rb_caller_new(struct ev_loop *loop,
+                                const struct rb_caller_options *options) {
+    struct rb_caller *caller = calloc(1, sizeof *caller);
+    if (!caller)
+        return NULL;
+    int64_t lanes = clamp(options->max_in_flight / LANE_IN_FLIGHT, 1, LANES_MAX);
+    int64_t connections = 2 * options->max_in_flight / lanes;
+    connections = clamp(connections, LANE_CONNECTIONS_MIN, INT32_MAX);
+    if (connections > options->descriptors / lanes)
+        connections = clamp(options->descriptors / lanes, 1, INT32_MAX);
+    caller->loop = loop;
+    caller->stats = options->stats;
+    TAILQ_INIT(&caller->ended);
+    TAILQ_INIT(&caller->spare);
+    caller->dial = rb_dial_new(loop, (unsigned)lanes, options->stats);
+    caller->transfers =
+        rb_transfers_new(loop, (unsigned)lanes, (long)connections, on_transfer_ended);
+    if (!caller->dial || !caller->transfers) {
+        rb_caller_free(caller);
+        return NULL;
+    }
+    return caller;
+}
+
+void rb_caller_free(struct rb_caller *caller) {
+    struct rb_call *call;
+    if (!caller)
+        return;
+    while ((call = TAILQ_FIRST(&caller->spare))) {
+        TAILQ_REMOVE(&caller->spare, call, link);
+        call_free(call);
+    }
+    rb_transfers_free(caller->transfers);
+    rb_dial_free(caller->dial);
+    free(caller);
+}

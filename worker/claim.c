@@ -1,0 +1,89 @@
+/* When to ask for jobs: one question at a time, as long as there is room and the queues
+ * have something; so that under load each answer brings what gathered while it was on its
+ * way, and an idle worker only waits. */
+#include "worker/claim.h"
+
+#include <stdlib.h>
+
+#include "worker/stats.h"
+#include "worker/worker.h"
+
+#define RETRY_S 1.0 /* after Redis refused a claim */
+
+struct rb_claims {
+    struct rb_worker *worker;
+    ev_timer retry;
+    bool asking;
+    bool poked;   /* while asking: a queue may have got something since */
+    bool empty;   /* as far as known: `await` is to tell */
+    bool stopped; /* no more claims */
+};
+
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents) {
+    (void)loop, (void)timer, (void)revents; /* the turn's end asks */
+}
+
+struct rb_claims *rb_claims_new(struct rb_worker *w) {
+    struct rb_claims *claims = calloc(1, sizeof *claims);
+    if (!claims)
+        return NULL;
+    claims->worker = w;
+    ev_timer_init(&claims->retry, on_retry, RETRY_S, 0.0);
+    return claims;
+}
+
+void rb_claims_free(struct rb_claims *claims) {
+    if (!claims)
+        return;
+    ev_timer_stop(claims->worker->loop, &claims->retry);
+    free(claims);
+}
+
+void rb_claims_turn(struct rb_worker *w) {
+    struct rb_claims *claims = w->claims;
+    int64_t room = w->limit - w->flights.count;
+    if (!w->ready || claims->stopped || claims->asking || room <= 0 ||
+        ev_is_active(&claims->retry))
+        return;
+    if (claims->empty) {
+        w->mode->await(w);
+        return;
+    }
+    claims->asking = true;
+    claims->poked = false;
+    rb_stats_add(w->stats, RB_STAT_CLAIMS, 1);
+    w->mode->ask(w, (size_t)(room < RB_CLAIM_BATCH ? room : RB_CLAIM_BATCH));
+}
+
+void rb_claims_poke(struct rb_worker *w) {
+    w->claims->poked = true;
+    w->claims->empty = false;
+}
+
+void rb_claims_answered(struct rb_worker *w, size_t claimed, bool more) {
+    struct rb_claims *claims = w->claims;
+    claims->asking = false;
+    claims->empty = !more && !claims->poked;
+    if (claimed > 0)
+        rb_log(RB_LOG_DEBUG, "worker.claimed", RB_I("jobs", claimed),
+               RB_I("in_flight", w->flights.count));
+}
+
+void rb_claims_failed(struct rb_worker *w) {
+    struct rb_claims *claims = w->claims;
+    claims->asking = claims->empty = false;
+    if (w->ready && !ev_is_active(&claims->retry)) {
+        ev_timer_set(&claims->retry, RETRY_S, 0.0);
+        ev_timer_start(w->loop, &claims->retry);
+    }
+}
+
+void rb_claims_stop(struct rb_worker *w) { w->claims->stopped = true; }
+
+bool rb_claims_stopped(const struct rb_worker *w) { return w->claims->stopped; }
+
+bool rb_claims_empty(const struct rb_worker *w) {
+    return w->claims->empty && !w->claims->asking;
+}
+
+bool rb_claims_asking(const struct rb_worker *w) { return w->claims->asking; }

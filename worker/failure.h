@@ -1,0 +1,28 @@
+/* What a transfer that gave no answer means: the word for it and a sentence for people.
+ * The sentence reaches browsers, so it names neither hosts nor addresses; the log does.
+ */
+#ifndef RB_WORKER_FAILURE_H
+#define RB_WORKER_FAILURE_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+
+#include "jobs/event.h"
+
+/* What is known of a call when it ends. */
+struct rb_call_end {
+    CURLcode code;
+    bool unresolved;      /* its host has no address */
+    bool denied;          /* the address is not allowed by the network rules */
+    bool timed_out;       /* its deadline passed */
+    bool connect_overdue; /* the time to connect passed */
+    bool connected;       /* a connection was there */
+    bool answered;        /* a byte of the answer came */
+    bool body_too_large;
+    bool head_too_large;
+};
+
+/* RB_FAILURES when the call has a whole answer. *sentence is a constant. */
+enum rb_failure rb_failure_of_call(const struct rb_call_end *end, const char **sentence);
+
+#endif

@@ -1,0 +1,297 @@
+/* How a flight ends. Its terminal event is published until Redis has it, and only then is
+ * the job forgotten: whoever dies in between leaves it to another worker, whose event is
+ * dropped as a duplicate. */
+#include "worker/finish.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "worker/backend.h"
+#include "worker/call.h"
+#include "worker/claim.h"
+#include "worker/kept.h"
+#include "worker/stats.h"
+#include "worker/worker.h"
+
+#define EVENT_ROOM 8192    /* of an event, besides its data */
+#define MAX_REFUSALS 5     /* of an event that Redis will never take */
+#define SCRATCH_KEPT 65536 /* a larger scratch buffer is given back */
+
+static struct rb_event_head head_of(const struct rb_flight *f) {
+    return (struct rb_event_head){
+        .channel = rb_text_of(f->channel),
+        .job = rb_text_of(f->id),
+        .service = rb_text_of(f->job.service),
+        .trace = rb_text_of(f->job.trace),
+        .at = rb_worker_unix_ms(f->worker),
+    };
+}
+
+/* ---- the end ---- */
+
+static void land(struct rb_flight *f) {
+    struct rb_worker *w = f->worker;
+    if (f->backend)
+        rb_backend_job_ends(f->backend, f->outcome, (w->now_ms - f->claimed_ms) * 1000);
+    f->backend = NULL;
+    rb_flight_move(f, RB_FLIGHT_LANDED);
+}
+
+static void settle(struct rb_flight *f) {
+    f->worker->mode->settle(f);
+    land(f);
+}
+
+/* Moves on, to where the mode's command is to take it. */
+static void ask(struct rb_flight *f, enum rb_flight_state state,
+                void (*command)(struct rb_flight *f)) {
+    rb_flight_move(f, state);
+    f->asked = true;
+    command(f);
+}
+
+static void bury(struct rb_flight *f) {
+    unsigned held;
+    rb_stats_add(f->worker->stats, RB_STAT_DEAD, 1);
+    if (rb_log_allow(&f->worker->buried_log, f->worker->now_ms, &held))
+        rb_log(RB_LOG_WARN, "job.buried", RB_S("job", f->id),
+               RB_S("service", f->job.service), RB_S("channel", f->channel),
+               RB_S("code", rb_failure_code(f->outcome)), RB_S("error", f->reason),
+               RB_I("suppressed", held));
+    ask(f, RB_FLIGHT_BURYING, f->worker->mode->bury);
+}
+
+/* ---- publishing ---- */
+
+static void on_published(void *ctx, const struct rb_published *published) {
+    struct rb_flight *f = ctx;
+    struct rb_worker *w = f->worker;
+    f->asked = false;
+    if (f->state == RB_FLIGHT_LANDED)
+        return;
+    if (published->status == RB_OK) {
+        rb_kept_went_well(w);
+        rb_stats_add(w->stats,
+                     published->duplicate ? RB_STAT_DUPLICATES : RB_STAT_PUBLISHED, 1);
+        if (published->duplicate)
+            rb_log(RB_LOG_DEBUG, "job.duplicate", RB_S("job", f->id),
+                   RB_S("channel", f->channel));
+        if (f->bury)
+            bury(f);
+        else
+            settle(f);
+        return;
+    }
+    bool passes = published->status != RB_REFUSED ||
+                  rb_worker_refused(w, "publish", published->error);
+    if (!passes && ++f->refusals >= MAX_REFUSALS) {
+        f->outcome = RB_FAIL_INTERNAL;
+        free(f->reason);
+        f->reason = rb_text_copy(rb_text_of(published->error));
+        bury(f);
+        return;
+    }
+    rb_stats_add(w->stats, RB_STAT_PUBLISH_RETRIES, 1);
+    rb_kept_add(f);
+}
+
+static void publish(struct rb_flight *f) {
+    const struct rb_publication publication = {
+        .channel = rb_text_of(f->channel),
+        .job = rb_text_of(f->id),
+        .terminal = true,
+        .event = rb_buffer_view(&f->event),
+    };
+    rb_flight_move(f, RB_FLIGHT_PUBLISHING);
+    f->asked = true;
+    rb_publish(f->worker->link, &f->worker->policy, &publication, on_published, f);
+}
+
+static void on_started_published(void *ctx, const struct rb_published *published) {
+    struct rb_worker *w = ctx;
+    bool out = published->status == RB_OK && !published->duplicate;
+    rb_stats_add(w->stats, out ? RB_STAT_PUBLISHED : RB_STAT_EVENTS_LOST, 1);
+}
+
+void rb_finish_started(struct rb_flight *f) {
+    struct rb_worker *w = f->worker;
+    struct rb_event_head head = head_of(f);
+    if (!f->channel)
+        return;
+    rb_buffer_clear(&w->scratch);
+    rb_event_started(&w->scratch, &head);
+    if (w->scratch.status != RB_OK)
+        return;
+    const struct rb_publication publication = {
+        .channel = head.channel,
+        .job = head.job,
+        .event = rb_buffer_view(&w->scratch),
+    };
+    rb_publish(w->link, &w->policy, &publication, on_started_published, w);
+}
+
+/* ---- failing ---- */
+
+static void fail(struct rb_flight *f, enum rb_failure failure, const char *sentence,
+                 int status) {
+    struct rb_event_head head = head_of(f);
+    struct rb_event_error error = {failure, sentence, status};
+    f->outcome = failure;
+    free(f->reason);
+    f->reason = rb_text_copy(rb_text_of(sentence));
+    if (!f->channel) {
+        bury(f);
+        return;
+    }
+    rb_buffer_fini(&f->event);
+    rb_buffer_init(&f->event, EVENT_ROOM);
+    rb_event_failed(&f->event, &head, &error);
+    if (f->event.status == RB_OK)
+        publish(f);
+    else
+        rb_finish_give_back(f);
+}
+
+static void log_failure(struct rb_flight *f, enum rb_failure failure,
+                        const char *sentence, int status, const char *detail) {
+    struct rb_worker *w = f->worker;
+    unsigned held;
+    if (rb_log_allow(&w->failed_log, w->now_ms, &held))
+        rb_log(RB_LOG_WARN, "job.failed", RB_S("job", f->id),
+               RB_S("service", f->job.service), RB_S("channel", f->channel),
+               RB_S("code", rb_failure_code(failure)), RB_S("error", sentence),
+               RB_I("status", status), RB_S("detail", detail),
+               RB_I("ms", w->now_ms - f->claimed_ms), RB_I("suppressed", held));
+}
+
+void rb_finish_failed(struct rb_flight *f, enum rb_failure failure, const char *sentence,
+                      int status) {
+    log_failure(f, failure, sentence, status, "");
+    fail(f, failure, sentence, status);
+}
+
+void rb_finish_invalid(struct rb_flight *f, enum rb_failure failure,
+                       const char *sentence) {
+    f->bury = true;
+    rb_finish_failed(f, failure, sentence, 0);
+}
+
+/* ---- the answer ---- */
+
+static void done(struct rb_flight *f, const struct rb_answer *answer,
+                 struct rb_text data) {
+    struct rb_event_head head = head_of(f);
+    f->outcome = RB_FAILURES;
+    rb_log(RB_LOG_DEBUG, "job.done", RB_S("job", f->id), RB_S("service", f->job.service),
+           RB_S("channel", f->channel), RB_I("status", answer->status),
+           RB_I("bytes", answer->body.len), RB_I("ms", answer->took_us / 1000));
+    if (!f->channel) {
+        settle(f);
+        return;
+    }
+    rb_buffer_init(&f->event, data.len + EVENT_ROOM);
+    rb_event_done(&f->event, &head, data);
+    if (f->event.status == RB_OK)
+        publish(f);
+    else
+        rb_finish_failed(f, RB_FAIL_INTERNAL, rb_status_text(f->event.status), 0);
+}
+
+static void judge(struct rb_flight *f, const struct rb_answer *answer) {
+    struct rb_buffer *result = &f->worker->scratch;
+    struct rb_error error = {0};
+    char sentence[64];
+
+    if (!rb_definition_success(f->definition, answer->status)) {
+        snprintf(sentence, sizeof sentence, "the service answered with status %d",
+                 answer->status);
+        rb_finish_failed(f, RB_FAIL_HTTP_STATUS, sentence, answer->status);
+        return;
+    }
+    rb_buffer_clear(result);
+    enum rb_status status = rb_definition_result(f->definition, answer->content_type,
+                                                 answer->body, result, &error);
+    if (status == RB_OK)
+        done(f, answer, rb_buffer_view(result));
+    else if (status == RB_INVALID)
+        rb_finish_failed(f, RB_FAIL_BAD_RESPONSE, error.text, answer->status);
+    else if (status == RB_TOO_LARGE)
+        rb_finish_failed(f, RB_FAIL_TOO_LARGE, "the result is too large", answer->status);
+    else
+        rb_finish_failed(f, RB_FAIL_INTERNAL, rb_status_text(status), 0);
+    if (result->room > SCRATCH_KEPT) {
+        size_t limit = result->limit;
+        rb_buffer_fini(result);
+        rb_buffer_init(result, limit);
+    }
+}
+
+void rb_finish_on_answer(void *ctx, const struct rb_answer *answer) {
+    struct rb_flight *f = ctx;
+    struct rb_worker *w = f->worker;
+    f->call = NULL;
+    rb_backend_called(f->backend, answer->took_us);
+    if (answer->failure == RB_FAILURES) {
+        judge(f, answer);
+        return;
+    }
+    enum rb_failure failure = answer->failure;
+    const char *sentence = answer->sentence;
+    if (failure == RB_FAIL_TIMEOUT && f->job.expires &&
+        f->job.expires <= rb_worker_unix_ms(w)) {
+        failure = RB_FAIL_EXPIRED;
+        sentence = "the job expired before the service answered";
+    }
+    log_failure(f, failure, sentence, answer->status, answer->detail);
+    fail(f, failure, sentence, answer->status);
+}
+
+/* ---- other ways to leave ---- */
+
+void rb_finish_park(struct rb_flight *f, int64_t until_ms) {
+    f->park_until = until_ms;
+    rb_log(RB_LOG_DEBUG, "job.parked", RB_S("job", f->id),
+           RB_S("service", f->job.service), RB_S("channel", f->channel),
+           RB_I("until", until_ms));
+    ask(f, RB_FLIGHT_PARKING, f->worker->mode->park);
+}
+
+void rb_finish_give_back(struct rb_flight *f) {
+    if (f->call)
+        rb_call_cancel(f->call);
+    f->call = NULL;
+    rb_stats_add(f->worker->stats, RB_STAT_GIVEN_BACK, 1);
+    rb_log(RB_LOG_DEBUG, "job.given_back", RB_S("job", f->id),
+           RB_S("service", f->job.service), RB_S("channel", f->channel));
+    ask(f, RB_FLIGHT_RETURNING, f->worker->mode->give_back);
+}
+
+void rb_finish_confirmed(struct rb_flight *f, enum rb_status status, const char *error) {
+    struct rb_worker *w = f->worker;
+    f->asked = false;
+    if (f->state == RB_FLIGHT_LANDED)
+        return;
+    if (status == RB_OK && f->state == RB_FLIGHT_BURYING) {
+        land(f);
+        return;
+    }
+    if (status == RB_OK) {
+        rb_flight_drop(f);
+        return;
+    }
+    if (status == RB_REFUSED)
+        rb_worker_refused(w, rb_flight_state_name(f->state), error);
+    rb_kept_add(f);
+}
+
+void rb_finish_resume(struct rb_flight *f) {
+    const struct rb_claiming *mode = f->worker->mode;
+    if (f->resume == RB_FLIGHT_PUBLISHING)
+        publish(f);
+    else if (f->resume == RB_FLIGHT_BURYING)
+        ask(f, RB_FLIGHT_BURYING, mode->bury);
+    else if (f->resume == RB_FLIGHT_PARKING)
+        ask(f, RB_FLIGHT_PARKING, mode->park);
+    else
+        ask(f, RB_FLIGHT_RETURNING, mode->give_back);
+}

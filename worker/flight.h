@@ -1,0 +1,93 @@
+/* One job's life in this worker. Its state is the list it is on; rb_flight_move is the
+ * only way from one to another, and knows which ways there are.
+ *
+ *     BOARDING ──▶ CALLING ──▶ PUBLISHING ──▶ LANDED      done, or failed and told
+ *        │            │            │
+ *        ├────────────┼────────────┴──▶ BURYING ──▶ LANDED      given up
+ *        ├──▶ PARKING ┼───────────────────────────▶ LANDED      waits for its time
+ *        └────────────┴──▶ RETURNING ─────────────▶ LANDED      given back
+ *
+ * Whatever Redis did not take is KEPT, and said again when Redis is back. */
+#ifndef RB_WORKER_FLIGHT_H
+#define RB_WORKER_FLIGHT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "config/buffer.h"
+#include "jobs/definition.h"
+#include "jobs/event.h"
+#include "jobs/job.h"
+#include "jobs/services.h"
+
+struct rb_backend;
+struct rb_call;
+struct rb_worker;
+
+enum rb_flight_state {
+    RB_FLIGHT_BOARDING,   /* claimed, being read */
+    RB_FLIGHT_CALLING,    /* the service works */
+    RB_FLIGHT_PUBLISHING, /* its terminal event is on its way to Redis */
+    RB_FLIGHT_PARKING,    /* on its way to `due` */
+    RB_FLIGHT_BURYING,    /* on its way to `dead` */
+    RB_FLIGHT_RETURNING,  /* on its way back to its queue */
+    RB_FLIGHT_KEPT,       /* Redis did not take it: `resume` says what to say again */
+    RB_FLIGHT_LANDED,     /* over; freed at the end of the turn */
+    RB_FLIGHT_STATES
+};
+const char *rb_flight_state_name(enum rb_flight_state state);
+bool rb_flight_may_move(enum rb_flight_state from, enum rb_flight_state to);
+
+struct rb_flight {
+    TAILQ_ENTRY(rb_flight) link;
+    struct rb_worker *worker;
+    enum rb_flight_state state;
+    enum rb_flight_state resume; /* when kept */
+    bool asked;                  /* a command about it is not answered yet */
+    bool bury;                   /* when its event is out */
+    uint64_t claim;              /* its number among this worker's claims */
+    int64_t claimed_ms;
+    int64_t deadline_ms; /* of all its calls together */
+    int64_t park_until;  /* unix ms */
+    int64_t deliveries, attempts;
+    int refusals; /* of its event, that will not pass by themselves */
+
+    char *envelope; /* claim: blpop, where Redis has none; else NULL */
+    size_t envelope_len;
+    char *id; /* of the job: its own, or the envelope's */
+    struct rb_job job;
+    char *channel; /* NULL: nobody to tell */
+    struct rb_services *services;
+    const struct rb_definition *definition;
+    struct rb_backend *backend;
+    struct rb_call *call;
+    char *headers[2]; /* that each call carries: Idempotency-Key, traceparent */
+
+    enum rb_failure outcome; /* RB_FAILURES: done */
+    char *reason;            /* why it failed, a sentence; NULL */
+    struct rb_buffer event;  /* terminal, while it is not out */
+};
+
+TAILQ_HEAD(rb_flight_list, rb_flight);
+struct rb_flights {
+    struct rb_flight_list in[RB_FLIGHT_STATES];
+    int64_t count; /* all but the landed */
+};
+
+void rb_flights_init(struct rb_flights *flights);
+/* Frees what has landed and is not asked about any more: once a turn. */
+void rb_flights_reap(struct rb_flights *flights);
+/* Frees all, when nothing can call back any more. */
+void rb_flights_fini(struct rb_flights *flights);
+
+/* In state BOARDING. NULL when out of memory. */
+struct rb_flight *rb_flight_new(struct rb_worker *w, uint64_t claim);
+
+void rb_flight_move(struct rb_flight *f, enum rb_flight_state to);
+
+/* Lets go of it without a word to Redis: breaks its call off, and it has landed. For what
+ * belongs to others now, or was given away. */
+void rb_flight_drop(struct rb_flight *f);
+
+#endif
