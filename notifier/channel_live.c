@@ -156,7 +156,8 @@ bool rb_recents_replay(struct rb_group *group) {
     return true;
 }
 
-/* "<prev-id> <id> <event>": false for anything else, which is a raw message. */
+/* "<prev-id> <id> <event>": false for anything else, which is a raw message. A publisher
+ * that does not know what was before says the id twice. */
 static bool parse(struct rb_text payload, struct rb_stream_id *prev,
                   struct rb_stream_id *id, struct rb_text *json) {
     struct rb_text part;
@@ -164,7 +165,7 @@ static bool parse(struct rb_text payload, struct rb_stream_id *prev,
     if (!rb_text_next(json, ' ', &part) || rb_stream_id_parse(part, prev) != RB_OK ||
         !rb_text_next(json, ' ', &part) || rb_stream_id_parse(part, id) != RB_OK)
         return false;
-    return json->len > 0 && rb_stream_id_compare(*prev, *id) < 0;
+    return json->len > 0 && rb_stream_id_compare(*prev, *id) <= 0;
 }
 
 /* Readers that are due after the tip moved: those of a new hole, and those whose entries
@@ -180,21 +181,11 @@ static void go_on(struct rb_channel *channel) {
     }
 }
 
-static void take_event(struct rb_channel *channel, struct rb_stream_id prev,
-                       struct rb_stream_id id, struct rb_text json) {
+/* The event as it came, to those who stand right before it. */
+static void take_next(struct rb_channel *channel, struct rb_stream_id prev,
+                      struct rb_stream_id id, struct rb_text json) {
     struct rb_channels *all = channel->all;
-    struct rb_place *tip = &channel->live.at;
-    all->stats.messages++;
-    if (tip->set && rb_stream_id_compare(id, tip->id) <= 0) {
-        all->stats.duplicates++;
-        return;
-    }
-    if (tip->set && rb_stream_id_compare(prev, tip->id) > 0) {
-        all->stats.holes++;
-        rb_group_from_live(channel);
-    }
     struct rb_delivery delivery;
-    channel->tip_known = true;
     if (json.len > all->limits.max_message) {
         all->stats.oversize++;
         rb_recents_drop(channel);
@@ -210,7 +201,28 @@ static void take_event(struct rb_channel *channel, struct rb_stream_id prev,
         rb_recents_drop(channel);
         rb_group_fail(&channel->live);
     }
-    *tip = (struct rb_place){.set = true, .id = id, .terminal = tip->terminal};
+}
+
+static void take_event(struct rb_channel *channel, struct rb_stream_id prev,
+                       struct rb_stream_id id, struct rb_text json) {
+    struct rb_channels *all = channel->all;
+    struct rb_place *tip = &channel->live.at;
+    all->stats.messages++;
+    if (tip->set && rb_stream_id_compare(id, tip->id) <= 0) {
+        all->stats.duplicates++;
+        return;
+    }
+    bool linked = rb_stream_id_compare(prev, id) < 0;
+    if (!linked || (tip->set && rb_stream_id_compare(prev, tip->id) > 0)) {
+        all->stats.holes++;
+        rb_group_from_live(channel);
+    }
+    channel->tip_known = true;
+    if (linked)
+        take_next(channel, prev, id, json);
+    else
+        rb_recents_drop(channel); /* it is read from the stream, in its place */
+    *tip = (struct rb_place){.set = true, .id = id, .terminal = linked && tip->terminal};
     if (!LIST_EMPTY(&channel->readers))
         go_on(channel);
 }

@@ -47,34 +47,40 @@ struct rb_connection {
     ev_io io;
     struct rb_server *server;
     const struct rb_role *role;
-    void *work;         /* the role's; NULL when it needs nothing */
-    struct rb_out *out; /* NULL: nothing is queued */
-    struct rb_subscription *subscriptions;
+    void *work;                            /* the role's; NULL when it needs nothing */
+    struct rb_out *out;                    /* NULL: nothing is queued */
+    struct rb_subscription *subscriptions; /* in the order of the request */
     struct rb_connection *turn_next;
     struct rb_timer timer;
     uint8_t side; /* enum rb_side */
     uint8_t bits; /* the role's own */
     bool in_turn : 1;
     bool touched : 1; /* role->turn is due */
+    bool queued : 1;  /* something new is to be written */
     bool doomed : 1;
     bool reading : 1;
-    bool closing : 1; /* when the queue is written: shut down, linger, close */
-    bool shut : 1;    /* our side is shut down */
-    bool counted : 1; /* in the count by address */
+    bool blocked : 1;   /* the kernel's buffer was full */
+    bool closing : 1;   /* when the queue is written: shut down, linger, close */
+    bool shut : 1;      /* our side is shut down */
+    bool over : 1;      /* beyond max_connections: gets a refusal and nothing else */
+    bool stopping : 1;  /* its timer says when role->stop is called */
+    uint64_t address[]; /* one, where connections are counted by address */
 };
 
 /* Takes the descriptor. Speaks HTTP. NULL when out of memory (closed then). */
 struct rb_connection *rb_connection_new(struct rb_server *server, int fd,
                                         enum rb_side side);
 
-/* Queues. _push takes a reference of its own. A frame is taken when the queue is empty,
- * whatever its size; else RB_TOO_LARGE beyond max_queue, and RB_NOMEM. Nothing is queued
- * to a doomed or closing connection (RB_OK). */
+/* Queues. _push takes a reference of its own. While at most half of max_queue waits a
+ * frame is taken whatever its size; else RB_TOO_LARGE beyond max_queue. RB_NOMEM. Nothing
+ * is queued to a doomed or closing connection (RB_OK). */
 RB_MUST_CHECK enum rb_status rb_connection_push(struct rb_connection *c,
                                                 struct rb_bytes *bytes);
-/* Copies; dooms the connection when out of memory; no limit: for heads and small frames
- * whose size we choose. */
+/* Copies; no ceiling: for heads, and frames whose number and size we choose. Dooms the
+ * connection when out of memory. */
 void rb_connection_send(struct rb_connection *c, struct rb_text bytes);
+/* The same with what was built; dooms when the building failed. The buffer stays. */
+void rb_connection_send_buffer(struct rb_connection *c, const struct rb_buffer *bytes);
 /* Bytes that wait. */
 size_t rb_connection_queued(const struct rb_connection *c);
 /* More than half of max_queue waits: no more history, no more reading. */
@@ -92,8 +98,11 @@ void rb_connection_read(struct rb_connection *c, bool on);
 void rb_connection_close(struct rb_connection *c);
 /* Closes now. `count`: what to count it as, RB_COUNTS for nothing; why: for the log. */
 void rb_connection_doom(struct rb_connection *c, enum rb_count count, const char *why);
+/* The process is to end: role->stop within delay_ms. */
+void rb_connection_stop(struct rb_connection *c, int64_t delay_ms);
 
-/* Subscriptions of a connection: on its list until dropped. */
+/* Subscriptions of a connection: on its list until dropped. The list takes newcomers at
+ * its end. RB_NOMEM. */
 RB_MUST_CHECK enum rb_status rb_connection_subscribe(struct rb_connection *c,
                                                      struct rb_text channel,
                                                      struct rb_cursor cursor,
@@ -102,13 +111,26 @@ struct rb_subscription *rb_connection_find(const struct rb_connection *c,
                                            struct rb_text channel);
 void rb_connection_unsubscribe(struct rb_connection *c, struct rb_subscription *s);
 void rb_connection_unsubscribe_all(struct rb_connection *c);
+/* History that waited for room in the queue goes on. */
+void rb_connection_resume(struct rb_connection *c);
 
 /* Flushes and reaps everything that this turn touched. */
 void rb_connections_turn(struct rb_server *server);
+/* Its timer fired (server.c). */
+void rb_connection_timeout(void *server, struct rb_timer *timer);
 
 /* The client's address. */
 bool rb_connection_address(const struct rb_connection *c, struct sockaddr_storage *at);
 
 extern const struct rb_role rb_role_http; /* connection_http.c */
+
+/* connection_out.c: the queue of frames that wait to be written. */
+struct rb_out; /* gone when empty */
+RB_MUST_CHECK enum rb_status rb_out_add(struct rb_out **out, struct rb_bytes *bytes);
+size_t rb_out_bytes(const struct rb_out *out); /* NULL is legal */
+/* RB_OK: all is written and *out is NULL. RB_UNAVAILABLE: the kernel takes no more now.
+ * RB_SYSTEM: the connection is broken. *written: how many bytes went out. */
+RB_MUST_CHECK enum rb_status rb_out_write(struct rb_out **out, int fd, size_t *written);
+void rb_out_free(struct rb_out *out); /* NULL is legal */
 
 #endif

@@ -16,7 +16,9 @@
 #define RB_NOTIFIER_EXCHANGE_H
 
 #include <stdbool.h>
+#include <sys/socket.h>
 
+#include "config/buffer.h"
 #include "config/text.h"
 #include "notifier/http_request.h"
 
@@ -27,11 +29,10 @@ typedef void rb_handler_fn(struct rb_exchange *exchange);
 
 const struct rb_http_request *rb_exchange_request(const struct rb_exchange *exchange);
 struct rb_server *rb_exchange_server(const struct rb_exchange *exchange);
-/* The client's address as text ("192.0.2.7", "2001:db8::1", "unix:" for a unix socket);
- * for logs and address lists. */
-struct rb_text rb_exchange_peer(const struct rb_exchange *exchange);
-/* The same as a sockaddr for rb_network_contains; NULL when the client is gone. */
-const struct sockaddr *rb_exchange_address(const struct rb_exchange *exchange);
+/* The client's address, for logs and address lists: false when the client is gone. For a
+ * unix socket the family is AF_UNIX. */
+bool rb_exchange_address(const struct rb_exchange *exchange,
+                         struct sockaddr_storage *address);
 
 /* Answers. `fields` are whole header lines, each with CRLF, or empty. HEAD gets no body
  * by itself. The second answer to one exchange is dropped. Out of memory dooms the
@@ -41,6 +42,9 @@ void rb_exchange_answer(struct rb_exchange *exchange, int status,
                         struct rb_text fields);
 void rb_exchange_problem(struct rb_exchange *exchange, int status, const char *detail,
                          struct rb_text fields);
+
+/* For what writes its own head (a stream): the connection keeps to it from now on. */
+bool rb_exchange_keep_alive(const struct rb_exchange *exchange);
 
 /* Keeps the exchange and its request beyond the handler; returns its argument. */
 struct rb_exchange *rb_exchange_hold(struct rb_exchange *exchange);

@@ -5,6 +5,7 @@
 
 #include <ev.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 #include "config/settings.h"
@@ -21,6 +22,8 @@ struct rb_address {
     socklen_t len;
     int fd;     /* bound already (unix sockets, or one process); -1: each process binds */
     char *text; /* "127.0.0.1:43211", "[::1]:80", "unix:/run/x.sock" */
+    bool both;  /* "*": both families on one socket */
+    uint64_t device, inode; /* of a unix socket: nobody else's is removed */
 };
 
 struct rb_addresses {
@@ -36,19 +39,24 @@ RB_MUST_CHECK enum rb_status rb_addresses_claim(const struct rb_settings *settin
                                                 int processes,
                                                 struct rb_addresses *addresses,
                                                 struct rb_error *error);
-/* Closes; and removes unix sockets when `unlink_paths`. */
+/* Closes; and removes the unix sockets that it made when `unlink_paths`. */
 void rb_addresses_release(struct rb_addresses *addresses, bool unlink_paths);
 
 struct rb_server;
 struct rb_listener;
 
+/* Opens the socket of one address: listening, not blocking. Takes address->fd where there
+ * is one. RB_SYSTEM with a sentence. */
+RB_MUST_CHECK enum rb_status rb_address_listen(struct rb_address *address, int *fd,
+                                               struct rb_error *error);
+
 /* Listens and accepts on the loop of the server. RB_SYSTEM or RB_NOMEM with a sentence.
  */
 RB_MUST_CHECK enum rb_status rb_listener_new(struct rb_server *server,
-                                             const struct rb_address *address,
+                                             struct rb_address *address,
                                              struct rb_listener **listener,
                                              struct rb_error *error);
-/* Stops accepting and closes (not a descriptor that rb_address owns). */
+/* Stops accepting and closes. NULL is legal. */
 void rb_listener_free(struct rb_listener *listener);
 
 #endif

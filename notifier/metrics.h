@@ -35,12 +35,13 @@ enum rb_count {
     RB_COUNT_REFUSED_FILES,       /* out of descriptors */
     RB_COUNT_REFUSED_ORIGIN,
     RB_COUNT_REFUSED_ADMISSION,
-    RB_COUNT_REFUSED_REQUEST, /* malformed or too large */
-    RB_COUNT_CLOSED_SLOW,     /* queue over max_queue, or no progress */
-    RB_COUNT_CLOSED_HEAD,     /* head_timeout */
-    RB_COUNT_CLOSED_SILENT,   /* no answer to pings */
-    RB_COUNT_CLOSED_PROTOCOL, /* broke WebSocket's rules */
-    RB_COUNT_CLOSED_MEMORY,   /* an allocation failed */
+    RB_COUNT_REFUSED_REQUEST,  /* malformed or too large */
+    RB_COUNT_REFUSED_OVERSIZE, /* a raw message beyond what is handed on */
+    RB_COUNT_CLOSED_SLOW,      /* queue over max_queue, or no progress */
+    RB_COUNT_CLOSED_HEAD,      /* head_timeout */
+    RB_COUNT_CLOSED_SILENT,    /* no answer to pings */
+    RB_COUNT_CLOSED_PROTOCOL,  /* broke WebSocket's rules */
+    RB_COUNT_CLOSED_MEMORY,    /* an allocation failed */
     RB_COUNTS
 };
 

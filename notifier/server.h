@@ -18,6 +18,7 @@
 #include "notifier/timers.h"
 
 struct rb_connection;
+struct rb_census;
 struct rb_slab;
 struct rb_address_count;
 
@@ -37,11 +38,13 @@ struct rb_server {
     char id[33];    /* of this process: for census and logs */
     int row, processes;
     bool draining;
+    int64_t max_local; /* connections that this process has descriptors for */
 
     const struct rb_settings *settings; /* another one after a reload */
     struct rb_channel_policy policy;    /* for rb_publish */
     struct rb_feed *feed;
     struct rb_channels *channels; /* of the feed */
+    struct rb_census *census;     /* made after the feed, freed after it */
     struct rb_metrics *metrics;
     rb_series series[RB_COUNTS];
     struct rb_timers *timers; /* of connections */
@@ -53,6 +56,7 @@ struct rb_server {
     struct rb_http_parser *spare_parsers[2][8];    /* by side: a request takes one */
     unsigned spare_parser_count[2];
     struct rb_address_count *addresses; /* NULL: no limit by address */
+    struct rb_buffer scratch;           /* for what is built and copied at once */
     char *read_buffer; /* of the loop: bytes are looked at where they come in */
     struct rb_log_limit lines[RB_LINES];
     struct rb_server_private *private; /* watchers and listeners: server.c */
@@ -62,11 +66,12 @@ struct rb_server {
 struct rb_server_options {
     struct rb_settings *settings; /* taken */
     const struct rb_redis_address *redis;
-    const struct rb_addresses *addresses;
+    struct rb_addresses *addresses; /* borrowed; descriptors are taken */
     struct rb_metrics *metrics;
     struct rb_address_count *address_count; /* NULL: no limit */
     rb_handler_fn *handlers[RB_SIDES];
     int row, processes;
+    int64_t max_files; /* descriptors that this process may have open */
     /* Reads the settings again (SIGHUP); NULL when they are wrong. The caller frees. */
     struct rb_settings *(*reload)(void *ctx);
     void *ctx;

@@ -176,7 +176,7 @@ static void hear(void) {
     struct rb_buffer payload;
     char prev[RB_STREAM_ID_MAX + 1], id[RB_STREAM_ID_MAX + 1];
     rb_buffer_init(&payload, 1000);
-    rb_stream_id_write(entry->prev, prev);
+    rb_stream_id_write(entry->has_prev ? entry->prev : entry->id, prev);
     rb_stream_id_write(entry->id, id);
     rb_buffer_printf(&payload, "%s %s {\"channel\":\"order:1\",\"event\":\"tick\"}", prev,
                      id);

@@ -1,0 +1,194 @@
+/* Accepting: a bounded number a turn, refusals by number and address, and what to do when
+ * the process is out of descriptors. */
+#include "notifier/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "notifier/address_count.h"
+#include "notifier/connection.h"
+#include "notifier/slab.h"
+
+#define ACCEPT_A_TURN 128
+#define PAUSE_S 0.1      /* when out of descriptors */
+#define OVER_MS 2000     /* for one that is to be refused to say what it wants */
+#define OVER_RESERVE 256 /* so many are refused politely at a time */
+#define OVER_BY_ADDRESS 8
+
+struct rb_listener {
+    ev_io io;
+    ev_timer pause;
+    struct rb_server *server;
+    enum rb_side side;
+    int fd;
+    int spare; /* given up to take one more, so that it can be told */
+};
+
+static void refuse_blindly(int fd) {
+    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\n"
+                                 "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    (void)send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(fd);
+}
+
+static int64_t count_all(const struct rb_server *server) {
+    int64_t sum = 0;
+    for (int i = RB_COUNT_CONNECTIONS_HTTP; i <= RB_COUNT_CONNECTIONS_STREAM; i++)
+        sum += rb_metrics_sum(server->metrics, server->series[i]);
+    return sum;
+}
+
+static void log_refusal(struct rb_server *server, enum rb_count count, const char *why) {
+    unsigned held;
+    rb_count(server, count, 1);
+    if (rb_server_line(server, RB_LINE_REFUSED, &held))
+        rb_log(RB_LOG_WARN, "connection.refused", RB_S("why", why),
+               RB_I("suppressed", held));
+}
+
+enum verdict { WELCOME, OVER, FAR_OVER };
+
+static enum verdict judge_count(struct rb_server *server) {
+    int64_t max = server->settings->notifier.max_connections;
+    int64_t all = count_all(server), here = (int64_t)rb_slab_count(server->connections);
+    int64_t room = max - all, local = server->max_local - here;
+    if (local < room)
+        room = local;
+    if (room > 0)
+        return WELCOME;
+    log_refusal(server, RB_COUNT_REFUSED_CONNECTIONS, "max_connections");
+    return room > -OVER_RESERVE ? OVER : FAR_OVER;
+}
+
+static enum verdict judge_address(struct rb_server *server, uint64_t key) {
+    int64_t max = server->settings->notifier.max_connections_per_address;
+    if (max == 0 || key == 0)
+        return WELCOME;
+    int64_t room = max - (int64_t)rb_address_count_sum(server->addresses, key);
+    if (room > 0)
+        return WELCOME;
+    log_refusal(server, RB_COUNT_REFUSED_ADDRESS, "max_connections_per_address");
+    return room > -OVER_BY_ADDRESS ? OVER : FAR_OVER;
+}
+
+static void take(struct rb_listener *listener, int fd, const struct sockaddr *peer) {
+    struct rb_server *server = listener->server;
+    enum verdict verdict = WELCOME;
+    uint64_t key = 0;
+    rb_count(server, RB_COUNT_ACCEPTED, 1);
+    if (server->addresses)
+        key = rb_address_count_key(server->addresses, peer);
+    if (listener->side == RB_SIDE_PUBLIC) {
+        verdict = judge_count(server);
+        if (verdict == WELCOME && server->addresses)
+            verdict = judge_address(server, key);
+    }
+    if (verdict == FAR_OVER) {
+        refuse_blindly(fd);
+        return;
+    }
+    struct rb_connection *c = rb_connection_new(server, fd, listener->side);
+    if (!c)
+        return;
+    if (server->addresses) {
+        c->address[0] = key;
+        rb_address_count_add(server->addresses, key);
+    }
+    if (verdict == OVER) {
+        c->over = true;
+        rb_connection_timer(c, OVER_MS);
+    }
+}
+
+static int accept_one(const struct rb_listener *listener, struct sockaddr_storage *peer) {
+    socklen_t len = sizeof *peer;
+    peer->ss_family = AF_UNSPEC;
+    return accept4(listener->fd, (struct sockaddr *)peer, &len,
+                   SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/* One more is taken on the spare descriptor and told to come later; then a pause, since
+ * those who still wait would wake us without end. */
+static void shed(struct rb_listener *listener, int why) {
+    struct rb_server *server = listener->server;
+    struct sockaddr_storage peer;
+    unsigned held;
+    rb_count(server, RB_COUNT_REFUSED_FILES, 1);
+    if (rb_server_line(server, RB_LINE_ACCEPT, &held))
+        rb_log(RB_LOG_ERROR, "accept.failed", RB_S("why", strerror(why)),
+               RB_I("connections", rb_slab_count(server->connections)),
+               RB_I("suppressed", held));
+    if (listener->spare >= 0) {
+        close(listener->spare);
+        int fd = accept_one(listener, &peer);
+        if (fd >= 0)
+            refuse_blindly(fd);
+    }
+    listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ev_io_stop(server->loop, &listener->io);
+    ev_timer_set(&listener->pause, PAUSE_S, 0);
+    ev_timer_start(server->loop, &listener->pause);
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events) {
+    struct rb_listener *listener = timer->data;
+    (void)events;
+    ev_io_start(loop, &listener->io);
+}
+
+static void on_acceptable(struct ev_loop *loop, ev_io *io, int events) {
+    struct rb_listener *listener = io->data;
+    (void)loop;
+    (void)events;
+    for (int i = 0; i < ACCEPT_A_TURN; i++) {
+        struct sockaddr_storage peer;
+        int fd = accept_one(listener, &peer);
+        if (fd >= 0) {
+            take(listener, fd, (const struct sockaddr *)&peer);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+                   errno == ENOMEM) {
+            shed(listener, errno);
+            return;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        }
+        /* Anything else was that one connection's own trouble, accept(2). */
+    }
+}
+
+enum rb_status rb_listener_new(struct rb_server *server, struct rb_address *address,
+                               struct rb_listener **listener, struct rb_error *error) {
+    struct rb_listener *l = calloc(1, sizeof *l);
+    if (!l) {
+        rb_error_set(error, NULL, 0, 0, "out of memory");
+        return RB_NOMEM;
+    }
+    enum rb_status status = rb_address_listen(address, &l->fd, error);
+    if (status != RB_OK) {
+        free(l);
+        return status;
+    }
+    l->server = server;
+    l->side = address->side;
+    l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ev_io_init(&l->io, on_acceptable, l->fd, EV_READ);
+    ev_timer_init(&l->pause, on_pause_over, 0, 0);
+    l->io.data = l->pause.data = l;
+    ev_io_start(server->loop, &l->io);
+    *listener = l;
+    return RB_OK;
+}
+
+void rb_listener_free(struct rb_listener *listener) {
+    if (!listener)
+        return;
+    ev_io_stop(listener->server->loop, &listener->io);
+    ev_timer_stop(listener->server->loop, &listener->pause);
+    close(listener->fd);
+    if (listener->spare >= 0)
+        close(listener->spare);
+    free(listener);
+}

@@ -1,0 +1,126 @@
+/* ringback-notifier: holds browsers' connections and rings them back. */
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/options.h"
+#include "config/process.h"
+#include "config/supervisor.h"
+#include "jobs/redis_address.h"
+#include "notifier/address_count.h"
+#include "notifier/listener.h"
+#include "notifier/metrics.h"
+#include "notifier/route.h"
+#include "notifier/server.h"
+
+static const struct rb_program program = {
+    .name = "ringback-notifier",
+    .summary = "Holds browsers' connections and delivers the results they wait for."};
+
+/* What the processes share, made before they fork. */
+struct shared {
+    struct rb_options options;
+    struct rb_settings *settings;
+    struct rb_redis_address redis;
+    struct rb_addresses addresses;
+    struct rb_metrics *metrics;
+    struct rb_address_count *address_count;
+    int64_t max_files;
+    int processes;
+};
+
+static struct rb_settings *reload(void *ctx) {
+    struct shared *shared = ctx;
+    return rb_options_settings(&program, &shared->options);
+}
+
+static void handle_admin(struct rb_exchange *x) {
+    rb_exchange_problem(x, 404, "Nothing is here.", RB_TEXT(""));
+}
+
+static int run(void *ctx, int row) {
+    struct shared *shared = ctx;
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+    if (!loop) {
+        rb_log(RB_LOG_ERROR, "notifier.no_event_loop", RB_I("row", row));
+        return RB_EXIT_FAILURE;
+    }
+    if (shared->address_count)
+        rb_address_count_attach(shared->address_count, row);
+    const struct rb_server_options options = {
+        .settings = shared->settings,
+        .redis = &shared->redis,
+        .addresses = &shared->addresses,
+        .metrics = shared->metrics,
+        .address_count = shared->address_count,
+        .handlers = {[RB_SIDE_PUBLIC] = rb_route_public, [RB_SIDE_ADMIN] = handle_admin},
+        .row = row,
+        .processes = shared->processes,
+        .max_files = shared->max_files,
+        .reload = reload,
+        .ctx = shared};
+    shared->settings = NULL; /* taken */
+    struct rb_server *server = rb_server_new(loop, &options);
+    if (server)
+        rb_server_run(server);
+    rb_server_free(server);
+    ev_loop_destroy(loop);
+    return server ? RB_EXIT_OK : RB_EXIT_UNAVAILABLE;
+}
+
+static bool prepare(struct shared *shared) {
+    const struct rb_settings *settings = shared->settings;
+    shared->max_files = rb_process_prepare();
+    shared->processes = rb_supervisor_processes(settings->notifier.processes);
+    shared->metrics = rb_notifier_metrics_new(shared->processes);
+    int64_t max = settings->notifier.max_connections;
+    if (max > shared->max_files * shared->processes)
+        rb_log(RB_LOG_WARN, "notifier.few_files", RB_I("max_connections", max),
+               RB_I("files_a_process", shared->max_files),
+               RB_I("processes", shared->processes));
+    if (settings->notifier.max_connections_per_address == 0)
+        return true;
+    if (max > shared->max_files)
+        max = shared->max_files;
+    shared->address_count = rb_address_count_new(shared->processes, (uint32_t)max);
+    if (!shared->address_count)
+        fprintf(stderr, "%s: out of memory\n", program.name);
+    return shared->address_count != NULL;
+}
+
+static int claim_and_run(struct shared *shared) {
+    struct rb_error error = {0};
+    if (rb_addresses_claim(shared->settings, shared->processes, &shared->addresses,
+                           &error) != RB_OK) {
+        fprintf(stderr, "%s: %s\n", program.name, error.text);
+        return RB_EXIT_UNAVAILABLE;
+    }
+    if (shared->options.check) {
+        rb_addresses_release(&shared->addresses, true);
+        return RB_EXIT_OK;
+    }
+    int code = rb_supervisor_run(program.name, shared->processes, run, shared);
+    rb_addresses_release(&shared->addresses, true);
+    return code;
+}
+
+int main(int argc, char **argv) {
+    struct shared shared = {0};
+    struct rb_error error = {0};
+    int code = RB_EXIT_CONFIG;
+    rb_options_read(&program, argc, argv, &shared.options);
+    shared.settings = rb_options_settings(&program, &shared.options);
+    if (!shared.settings)
+        return RB_EXIT_CONFIG;
+    if (rb_redis_address_parse(rb_text_of(shared.settings->redis.url), &shared.redis,
+                               &error) != RB_OK)
+        fprintf(stderr, "%s: redis.url: %s\n", program.name, error.text);
+    else
+        code = prepare(&shared) ? claim_and_run(&shared) : RB_EXIT_FAILURE;
+    rb_redis_address_fini(&shared.redis);
+    rb_address_count_free(shared.address_count);
+    rb_metrics_free(shared.metrics);
+    rb_settings_free(shared.settings);
+    return code;
+}

@@ -1,0 +1,117 @@
+/* The families that the notifier counts in, and which series each count is. */
+#include "notifier/metrics.h"
+
+#include <assert.h>
+
+enum family {
+    CONNECTIONS,
+    CHANNELS,
+    SUBSCRIPTIONS,
+    REDIS_UP,
+    ACCEPTED,
+    REQUESTS,
+    MESSAGES,
+    DELIVERED,
+    GAPS,
+    READINGS,
+    REDIS_LOST,
+    SENT_BYTES,
+    REFUSED,
+    CLOSED
+};
+
+static const struct rb_metric_family families[] = {
+    [CONNECTIONS] = {"ringback_notifier_connections", "Open connections by what they do.",
+                     RB_METRIC_GAUGE, "transport", NULL},
+    [CHANNELS] = {"ringback_notifier_channels",
+                  "Channels that are subscribed at Redis, those that linger too.",
+                  RB_METRIC_GAUGE, NULL, NULL},
+    [SUBSCRIPTIONS] = {"ringback_notifier_subscriptions",
+                       "Waiters: a client counts once for each of its channels.",
+                       RB_METRIC_GAUGE, NULL, NULL},
+    [REDIS_UP] = {"ringback_notifier_redis_up",
+                  "Processes whose links to Redis are up and subscribed.",
+                  RB_METRIC_GAUGE, NULL, NULL},
+    [ACCEPTED] = {"ringback_notifier_accepted_total", "Connections accepted.",
+                  RB_METRIC_COUNTER, NULL, NULL},
+    [REQUESTS] = {"ringback_notifier_requests_total", "HTTP requests read.",
+                  RB_METRIC_COUNTER, NULL, NULL},
+    [MESSAGES] = {"ringback_notifier_messages_total",
+                  "Messages heard from Redis: events, or raw ones of the app's own.",
+                  RB_METRIC_COUNTER, "kind", NULL},
+    [DELIVERED] = {"ringback_notifier_delivered_total",
+                   "Events handed to clients' sockets.", RB_METRIC_COUNTER, "transport",
+                   NULL},
+    [GAPS] = {"ringback_notifier_gaps_total", "Gaps told to clients.", RB_METRIC_COUNTER,
+              NULL, NULL},
+    [READINGS] = {"ringback_notifier_readings_total", "Pages of history asked of Redis.",
+                  RB_METRIC_COUNTER, NULL, NULL},
+    [REDIS_LOST] = {"ringback_notifier_redis_lost_total",
+                    "Times the subscribed link to Redis was lost.", RB_METRIC_COUNTER,
+                    NULL, NULL},
+    [SENT_BYTES] = {"ringback_notifier_sent_bytes_total", "Bytes written to clients.",
+                    RB_METRIC_COUNTER, NULL, NULL},
+    [REFUSED] = {"ringback_notifier_refused_total",
+                 "Connections and requests refused, by reason.", RB_METRIC_COUNTER,
+                 "reason", NULL},
+    [CLOSED] = {"ringback_notifier_closed_total", "Connections closed by us, by reason.",
+                RB_METRIC_COUNTER, "reason", NULL},
+    {0},
+};
+
+static const struct {
+    enum family family;
+    const char *label;
+} series_of[] = {
+    [RB_COUNT_CONNECTIONS_HTTP] = {CONNECTIONS, "http"},
+    [RB_COUNT_CONNECTIONS_WEBSOCKET] = {CONNECTIONS, "websocket"},
+    [RB_COUNT_CONNECTIONS_SSE] = {CONNECTIONS, "sse"},
+    [RB_COUNT_CONNECTIONS_POLL] = {CONNECTIONS, "poll"},
+    [RB_COUNT_CONNECTIONS_STREAM] = {CONNECTIONS, "stream"},
+    [RB_COUNT_CONNECTIONS_ADMIN] = {CONNECTIONS, "admin"},
+    [RB_COUNT_CHANNELS] = {CHANNELS, NULL},
+    [RB_COUNT_SUBSCRIPTIONS] = {SUBSCRIPTIONS, NULL},
+    [RB_COUNT_REDIS_UP] = {REDIS_UP, NULL},
+    [RB_COUNT_ACCEPTED] = {ACCEPTED, NULL},
+    [RB_COUNT_REQUESTS] = {REQUESTS, NULL},
+    [RB_COUNT_MESSAGES] = {MESSAGES, "event"},
+    [RB_COUNT_MESSAGES_RAW] = {MESSAGES, "raw"},
+    [RB_COUNT_DELIVERED_WEBSOCKET] = {DELIVERED, "websocket"},
+    [RB_COUNT_DELIVERED_SSE] = {DELIVERED, "sse"},
+    [RB_COUNT_DELIVERED_POLL] = {DELIVERED, "poll"},
+    [RB_COUNT_DELIVERED_STREAM] = {DELIVERED, "stream"},
+    [RB_COUNT_GAPS] = {GAPS, NULL},
+    [RB_COUNT_READINGS] = {READINGS, NULL},
+    [RB_COUNT_REDIS_LOST] = {REDIS_LOST, NULL},
+    [RB_COUNT_BYTES_SENT] = {SENT_BYTES, NULL},
+    [RB_COUNT_REFUSED_CONNECTIONS] = {REFUSED, "max_connections"},
+    [RB_COUNT_REFUSED_ADDRESS] = {REFUSED, "max_connections_per_address"},
+    [RB_COUNT_REFUSED_FILES] = {REFUSED, "files"},
+    [RB_COUNT_REFUSED_ORIGIN] = {REFUSED, "origin"},
+    [RB_COUNT_REFUSED_ADMISSION] = {REFUSED, "admission"},
+    [RB_COUNT_REFUSED_REQUEST] = {REFUSED, "bad_request"},
+    [RB_COUNT_REFUSED_OVERSIZE] = {REFUSED, "message_too_large"},
+    [RB_COUNT_CLOSED_SLOW] = {CLOSED, "slow"},
+    [RB_COUNT_CLOSED_HEAD] = {CLOSED, "head_timeout"},
+    [RB_COUNT_CLOSED_SILENT] = {CLOSED, "silent"},
+    [RB_COUNT_CLOSED_PROTOCOL] = {CLOSED, "protocol"},
+    [RB_COUNT_CLOSED_MEMORY] = {CLOSED, "memory"},
+};
+static_assert(sizeof series_of / sizeof series_of[0] == RB_COUNTS,
+              "each count has its series");
+
+#define MORE_SERIES 64 /* for those that others add */
+
+struct rb_metrics *rb_notifier_metrics_new(int processes) {
+    return rb_metrics_new(families, processes, RB_COUNTS + MORE_SERIES);
+}
+
+void rb_notifier_metrics_attach(struct rb_metrics *metrics, int row,
+                                rb_series series[RB_COUNTS]) {
+    rb_metrics_attach(metrics, row);
+    for (int i = 0; i < RB_COUNTS; i++) {
+        struct rb_text label = rb_text_of(series_of[i].label);
+        series[i] = rb_metrics_series(metrics, (int)series_of[i].family,
+                                      series_of[i].label ? &label : NULL);
+    }
+}

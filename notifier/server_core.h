@@ -1,0 +1,29 @@
+/* What server.c keeps to itself. */
+#ifndef RB_NOTIFIER_SERVER_CORE_H
+#define RB_NOTIFIER_SERVER_CORE_H
+
+#include "config/process.h"
+#include "notifier/server.h"
+
+/* What the metrics were told so far. */
+struct rb_server_counted {
+    struct rb_channels_stats stats;
+    uint64_t losses, channels, subscriptions, redis_up;
+};
+
+struct rb_server_private {
+    ev_prepare turn;
+    ev_check check;
+    ev_timer wheel, drain, watchdog;
+    int64_t wheel_ms; /* when it fires */
+    struct rb_signals signals;
+    struct rb_listener *listeners[RB_ADDRESSES];
+    size_t listener_count;
+    struct rb_server_counted counted;
+    struct rb_settings *settings; /* of the start */
+    struct rb_settings *reloaded; /* NULL: never */
+    struct rb_settings *(*reload)(void *ctx);
+    void *ctx;
+};
+
+#endif

@@ -1,0 +1,216 @@
+/* Long-poll: answers as soon as there is one event, with all that are there. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/exchange_core.h"
+#include "notifier/transport.h"
+
+/* An event is there, and more of the history is on its way: not waited for longer. */
+#define GATHER_MS 200
+
+struct poll {
+    struct rb_exchange *exchange; /* held */
+    char *events;                 /* JSON, joined by commas; NULL: none yet */
+    size_t len, room;
+    bool until_done;
+    char *fields;    /* Cache-Control, CORS */
+    char callback[]; /* "": JSON, else JSONP */
+};
+
+static void poll_free(struct poll *poll) {
+    rb_exchange_release(poll->exchange);
+    free(poll->events);
+    free(poll->fields);
+    free(poll);
+}
+
+/* The connection is HTTP again, with the exchange that is about to be answered. */
+static struct rb_exchange *stop_waiting(struct rb_connection *c) {
+    struct poll *poll = c->work;
+    rb_connection_unsubscribe_all(c);
+    rb_connection_set_role(c, &rb_role_http, poll->exchange);
+    return poll->exchange;
+}
+
+static void write_fields(const struct rb_connection *c, const struct poll *poll,
+                         struct rb_buffer *cursor, struct rb_buffer *fields) {
+    rb_transport_cursor(c, cursor);
+    rb_buffer_string(fields, "ETag: \"");
+    rb_buffer_text(fields, rb_buffer_view(cursor));
+    rb_buffer_string(fields, "\"\r\n");
+    rb_buffer_text(fields, rb_text_of(poll->fields));
+    if (poll->callback[0])
+        rb_buffer_string(fields, "X-Content-Type-Options: nosniff\r\n");
+}
+
+/* A script that is not there is an error to a page: JSONP is always answered with one. */
+static void answer(struct rb_connection *c) {
+    struct poll *poll = c->work;
+    struct rb_buffer cursor, fields, body;
+    bool script = poll->callback[0] != '\0';
+    bool bodiless = !poll->events && !script;
+    rb_buffer_init(&cursor, 1024);
+    rb_buffer_init(&fields, 4096);
+    rb_buffer_init(&body, poll->len * 2 + 4096);
+    write_fields(c, poll, &cursor, &fields);
+    if (!bodiless)
+        rb_encode_poll(&body, rb_text(poll->events, poll->len), rb_buffer_view(&cursor),
+                       poll->callback);
+    struct rb_exchange *x = stop_waiting(c);
+    if (fields.status != RB_OK || body.status != RB_OK)
+        rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
+    else
+        rb_exchange_answer(x, bodiless ? 204 : 200,
+                           script ? "text/javascript; charset=utf-8" : "application/json",
+                           rb_buffer_view(&body), rb_buffer_view(&fields));
+    poll_free(poll);
+    rb_buffer_fini(&cursor);
+    rb_buffer_fini(&fields);
+    rb_buffer_fini(&body);
+}
+
+static bool all_live(const struct rb_connection *c) {
+    for (const struct rb_subscription *s = c->subscriptions; s; s = s->sibling)
+        if (!rb_subscription_live(s))
+            return false;
+    return true;
+}
+
+static bool is_full(const struct rb_connection *c) {
+    const struct poll *poll = c->work;
+    return poll->len > (size_t)c->server->settings->notifier.max_queue / 2;
+}
+
+/* What came in this turn is answered together; history that is being read is waited for,
+ * as far as it fits. */
+static void poll_turn(struct rb_connection *c) {
+    const struct poll *poll = c->work;
+    bool done = poll->until_done && rb_transport_all_marked(c, RB_MARK_DONE);
+    if (done || (poll->events && (is_full(c) || all_live(c))))
+        answer(c);
+}
+
+static void poll_timeout(struct rb_connection *c) { answer(c); }
+
+static void poll_bytes(struct rb_connection *c, char *bytes, size_t len) {
+    const struct poll *poll = c->work;
+    rb_exchange_ahead(poll->exchange, bytes, len);
+}
+
+static void poll_leave(struct rb_connection *c) {
+    struct poll *poll = c->work;
+    c->work = NULL;
+    rb_exchange_detach(poll->exchange);
+    poll_free(poll);
+}
+
+static const struct rb_role role = {.name = "poll",
+                                    .gauge = RB_COUNT_CONNECTIONS_POLL,
+                                    .bytes = poll_bytes,
+                                    .timeout = poll_timeout,
+                                    .turn = poll_turn,
+                                    .leave = poll_leave,
+                                    .stop = poll_timeout};
+
+/* --- what it hears --- */
+
+static bool add_event(struct poll *poll, struct rb_text json) {
+    size_t needed = poll->len + json.len + 1;
+    if (needed > poll->room) {
+        size_t room = poll->room * 2 > needed ? poll->room * 2 : needed;
+        char *events = realloc(poll->events, room);
+        if (!events)
+            return false;
+        poll->events = events;
+        poll->room = room;
+    }
+    if (poll->len > 0)
+        poll->events[poll->len++] = ',';
+    memcpy(poll->events + poll->len, json.at, json.len);
+    poll->len += json.len;
+    return true;
+}
+
+static bool add_raw(struct rb_connection *c, struct rb_text payload) {
+    struct rb_buffer *json = &c->server->scratch;
+    rb_buffer_clear(json);
+    rb_encode_raw_json(json, payload);
+    return json->status == RB_OK && add_event(c->work, rb_buffer_view(json));
+}
+
+static void deliver(struct rb_subscription *s, struct rb_delivery *delivery) {
+    struct rb_connection *c = s->owner;
+    struct poll *poll = c->work;
+    bool first = !poll->events;
+    bool added = delivery->kind == RB_DELIVERY_RAW ? add_raw(c, delivery->json)
+                                                   : add_event(poll, delivery->json);
+    if (!added) {
+        rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
+        return;
+    }
+    if (delivery->terminal)
+        s->mark |= RB_MARK_DONE;
+    rb_count(c->server, RB_COUNT_DELIVERED_POLL, 1);
+    if (first)
+        rb_connection_timer(c, GATHER_MS);
+    rb_connection_touch(c);
+}
+
+static void verified(struct rb_subscription *s, bool finished) {
+    struct rb_connection *c = s->owner;
+    const struct poll *poll = c->work;
+    if (!finished || !poll->until_done)
+        return;
+    s->mark |= RB_MARK_DONE;
+    rb_connection_touch(c);
+}
+
+static void live(struct rb_subscription *s) {
+    struct rb_connection *c = s->owner;
+    const struct poll *poll = c->work;
+    if (poll->events)
+        rb_connection_touch(c);
+}
+
+static bool full(const struct rb_subscription *s) { return is_full(s->owner); }
+
+static const struct rb_sink sink = {.deliver = deliver,
+                                    .verified = verified,
+                                    .live = live,
+                                    .failed = rb_transport_failed,
+                                    .full = full};
+
+static struct poll *poll_new(struct rb_exchange *x, const struct rb_wait *wait) {
+    size_t callback = strlen(wait->callback) + 1;
+    struct poll *poll = calloc(1, sizeof *poll + callback);
+    struct rb_buffer *fields = &rb_exchange_server(x)->scratch;
+    rb_buffer_clear(fields);
+    rb_transport_fields(x, fields);
+    char *copy = fields->status == RB_OK ? rb_text_copy(rb_buffer_view(fields)) : NULL;
+    if (!poll || !copy) {
+        free(poll);
+        free(copy);
+        return NULL;
+    }
+    memcpy(poll->callback, wait->callback, callback);
+    poll->fields = copy;
+    poll->until_done = wait->until_done;
+    return poll;
+}
+
+static void begin(struct rb_exchange *x, const struct rb_wait *wait) {
+    struct rb_connection *c = x->connection;
+    struct poll *poll = c ? poll_new(x, wait) : NULL;
+    if (!poll) {
+        rb_exchange_problem(x, 503, "Out of memory.", RB_TEXT(""));
+        return;
+    }
+    poll->exchange = rb_exchange_hold(x);
+    rb_exchange_drop_request(x);
+    rb_connection_set_role(c, &role, poll);
+    rb_connection_timer(c, rb_server_jitter(c->server->settings->notifier.poll_timeout));
+    rb_transport_subscribe(c, wait, &sink);
+}
+
+const struct rb_transport rb_transport_poll = {
+    .name = "poll", .content_type = "application/json", .begin = begin};

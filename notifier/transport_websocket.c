@@ -1,0 +1,282 @@
+/* WebSocket: one frame an event, pings, and the client's commands. An idle connection
+ * needs no memory here. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/exchange_core.h"
+#include "notifier/http_response.h"
+#include "notifier/transport.h"
+#include "notifier/transport_websocket.h"
+
+/* Bits of the connection. */
+#define UNTIL_DONE 1u
+#define SILENT_ONE 2u /* pings that nothing came after: 0 to 3, in two bits */
+#define SILENT_ALL 6u
+#define SILENT_MAX 4u /* two */
+
+/* The connection's work while it is inside a message, or has a session. */
+struct websocket {
+    struct rb_ws_state *state;
+    uint8_t session_len;
+    char session[];
+};
+
+void rb_websocket_send(struct rb_connection *c, enum rb_ws_opcode opcode,
+                       struct rb_text payload) {
+    struct rb_buffer *out = &c->server->scratch;
+    /* Who makes us answer and does not read the answers is a slow reader too. */
+    if (rb_connection_queued(c) > (size_t)c->server->settings->notifier.max_queue) {
+        rb_connection_doom(c, RB_COUNT_CLOSED_SLOW, "does not read the answers");
+        return;
+    }
+    rb_buffer_clear(out);
+    rb_ws_frame(out, opcode, payload);
+    rb_connection_send_buffer(c, out);
+}
+
+void rb_websocket_close(struct rb_connection *c, uint16_t code, const char *reason) {
+    struct rb_buffer *out = &c->server->scratch;
+    if (c->closing || c->doomed)
+        return;
+    rb_buffer_clear(out);
+    if (code == RB_WS_NO_STATUS)
+        rb_ws_frame(out, RB_WS_CLOSE, RB_TEXT(""));
+    else
+        rb_ws_close_frame(out, code, rb_text_of(reason));
+    rb_connection_send_buffer(c, out);
+    rb_connection_close(c);
+}
+
+bool rb_websocket_on_ping(void *ctx, struct rb_text data) {
+    struct rb_connection *c = ctx;
+    rb_websocket_send(c, RB_WS_PONG, data);
+    return !c->doomed;
+}
+
+bool rb_websocket_on_pong(void *ctx, struct rb_text data) {
+    (void)ctx;
+    (void)data;
+    return true;
+}
+
+bool rb_websocket_on_close(void *ctx, uint16_t code, struct rb_text reason) {
+    (void)reason;
+    rb_websocket_close(ctx, code, "");
+    return false;
+}
+
+static bool on_message(void *ctx, enum rb_ws_opcode opcode, struct rb_text data) {
+    struct rb_connection *c = ctx;
+    rb_websocket_command(c, opcode, data);
+    return !c->doomed && !c->closing;
+}
+
+static const struct rb_ws_events events = {.on_message = on_message,
+                                           .on_ping = rb_websocket_on_ping,
+                                           .on_pong = rb_websocket_on_pong,
+                                           .on_close = rb_websocket_on_close};
+
+struct rb_text rb_websocket_session(const struct rb_connection *c) {
+    const struct websocket *w = c->work;
+    return w ? rb_text(w->session, w->session_len) : RB_TEXT("");
+}
+
+void rb_websocket_feed(struct rb_connection *c, struct rb_ws_state **state, char *bytes,
+                       size_t len, const struct rb_ws_events *handlers) {
+    uint16_t code = RB_WS_INTERNAL;
+    size_t max = (size_t)c->server->settings->notifier.max_message;
+    enum rb_status status = rb_ws_feed(state, bytes, len, max, handlers, c, &code);
+    if (status == RB_OK || c->doomed)
+        return;
+    if (status == RB_NOMEM) {
+        rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
+        return;
+    }
+    rb_count(c->server, RB_COUNT_CLOSED_PROTOCOL, 1);
+    rb_websocket_close(c, code, rb_status_text(status));
+}
+
+/* A callback may doom the connection, which lets go of its work: the state is out of its
+ * reach meanwhile. */
+static void websocket_bytes(struct rb_connection *c, char *bytes, size_t len) {
+    struct websocket *w = c->work;
+    struct rb_ws_state *state = w ? w->state : NULL;
+    if (w)
+        w->state = NULL;
+    c->bits &= (uint8_t)~SILENT_ALL;
+    rb_websocket_feed(c, &state, bytes, len, &events);
+    w = c->work;
+    if (state && !w && !c->doomed)
+        c->work = w = calloc(1, sizeof *w);
+    if (state && w) {
+        w->state = state;
+    } else if (state) {
+        rb_ws_state_free(state);
+        rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
+    } else if (w && w->session_len == 0) {
+        free(w);
+        c->work = NULL;
+    }
+}
+
+static void ping_later(struct rb_connection *c) {
+    rb_connection_timer(c, rb_server_jitter(c->server->settings->notifier.ping_interval));
+}
+
+static void timeout(struct rb_connection *c) {
+    if ((c->bits & SILENT_ALL) >= SILENT_MAX) {
+        rb_connection_doom(c, RB_COUNT_CLOSED_SILENT, "does not answer");
+        return;
+    }
+    c->bits = (uint8_t)(c->bits + SILENT_ONE);
+    rb_websocket_send(c, RB_WS_PING, RB_TEXT(""));
+    ping_later(c);
+}
+
+static void turn(struct rb_connection *c) {
+    if (c->closing) {
+        rb_connection_unsubscribe_all(c);
+        return;
+    }
+    if (!(c->bits & UNTIL_DONE) || !c->subscriptions ||
+        !rb_transport_all_marked(c, RB_MARK_DONE))
+        return;
+    rb_connection_unsubscribe_all(c);
+    rb_websocket_close(c, RB_WS_NORMAL, "done");
+}
+
+static void leave(struct rb_connection *c) {
+    struct websocket *w = c->work;
+    c->work = NULL;
+    if (!w)
+        return;
+    rb_ws_state_free(w->state);
+    free(w);
+}
+
+static void stop(struct rb_connection *c) {
+    rb_connection_unsubscribe_all(c);
+    rb_websocket_close(c, RB_WS_GOING_AWAY, "the server is going away");
+}
+
+static const struct rb_role role = {.name = "websocket",
+                                    .gauge = RB_COUNT_CONNECTIONS_WEBSOCKET,
+                                    .bytes = websocket_bytes,
+                                    .timeout = timeout,
+                                    .turn = turn,
+                                    .drained = rb_connection_resume,
+                                    .leave = leave,
+                                    .stop = stop};
+
+/* --- what it hears --- */
+
+/* A client whose queue is full is told to come again: its cursor says from where. */
+static void too_slow(struct rb_connection *c) {
+    rb_count(c->server, RB_COUNT_CLOSED_SLOW, 1);
+    rb_websocket_close(c, RB_WS_TRY_AGAIN, "reads too slowly");
+    rb_connection_touch(c);
+}
+
+static void mark_done(struct rb_subscription *s) {
+    struct rb_connection *c = s->owner;
+    s->mark |= RB_MARK_DONE;
+    if (c->bits & UNTIL_DONE)
+        rb_connection_touch(c);
+}
+
+static void deliver(struct rb_subscription *s, struct rb_delivery *delivery) {
+    struct rb_connection *c = s->owner;
+    if (c->closing)
+        return;
+    if (rb_transport_push(c, delivery, RB_ENCODING_WEBSOCKET) == RB_TOO_LARGE) {
+        too_slow(c);
+        return;
+    }
+    rb_count(c->server, RB_COUNT_DELIVERED_WEBSOCKET, 1);
+    if (delivery->terminal)
+        mark_done(s);
+}
+
+static void verified(struct rb_subscription *s, bool finished) {
+    if (finished)
+        mark_done(s);
+}
+
+const struct rb_sink rb_websocket_sink = {.deliver = deliver,
+                                          .verified = verified,
+                                          .failed = rb_transport_failed,
+                                          .full = rb_transport_full};
+
+/* --- the handshake --- */
+
+static const char *const upgrade_fields =
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
+
+struct rb_connection *rb_websocket_accept(struct rb_exchange *x,
+                                          const struct rb_role *new_role) {
+    const struct rb_http_request *request = rb_exchange_request(x);
+    struct rb_server *server = rb_exchange_server(x);
+    struct rb_buffer *out = &server->scratch, fields;
+    char key[RB_WS_ACCEPT_LEN + 1];
+    if (!rb_text_is(rb_http_header(request, "sec-websocket-version"), "13")) {
+        rb_exchange_problem(x, 426, "WebSocket is spoken in version 13 (RFC 6455).",
+                            rb_text_of(upgrade_fields));
+        return NULL;
+    }
+    if (rb_ws_accept_key(rb_http_header(request, "sec-websocket-key"), key) != RB_OK) {
+        rb_exchange_problem(x, 400, "Sec-WebSocket-Key is not 16 bytes in base64.",
+                            RB_TEXT(""));
+        return NULL;
+    }
+    struct rb_connection *c = rb_exchange_take(x);
+    if (!c)
+        return NULL;
+    rb_connection_set_role(c, new_role, NULL);
+    rb_buffer_init(&fields, 256);
+    rb_buffer_printf(&fields,
+                     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "Sec-WebSocket-Accept: %s\r\n",
+                     key);
+    rb_buffer_clear(out);
+    rb_http_head(out, 101, NULL, -1, true, rb_buffer_view(&fields));
+    if (fields.status != RB_OK)
+        out->status = fields.status;
+    rb_connection_send_buffer(c, out);
+    rb_buffer_fini(&fields);
+    return c->doomed ? NULL : c;
+}
+
+/* Where @session is to be had, a later subscribe may ask for it. */
+static bool keep_session(struct rb_connection *c, struct rb_text session) {
+    if (session.len == 0 || session.len > RB_CHANNEL_MAX)
+        return true;
+    struct websocket *w = calloc(1, sizeof *w + session.len);
+    if (!w)
+        return false;
+    w->session_len = (uint8_t)session.len;
+    memcpy(w->session, session.at, session.len);
+    c->work = w;
+    return true;
+}
+
+static struct rb_text session_of(const struct rb_exchange *x) {
+    const char *cookie = rb_exchange_server(x)->settings->notifier.session_cookie;
+    if (!cookie || cookie[0] == '\0')
+        return RB_TEXT("");
+    return rb_http_cookie(rb_exchange_request(x), cookie);
+}
+
+static void begin(struct rb_exchange *x, const struct rb_wait *wait) {
+    struct rb_connection *c = rb_websocket_accept(x, &role);
+    if (!c)
+        return;
+    if (!keep_session(c, session_of(x))) {
+        rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
+        return;
+    }
+    c->bits = wait->until_done ? UNTIL_DONE : 0;
+    ping_later(c);
+    rb_transport_subscribe(c, wait, &rb_websocket_sink);
+}
+
+const struct rb_transport rb_transport_websocket = {.name = "websocket", .begin = begin};

@@ -1,0 +1,153 @@
+/* What a client says on its WebSocket: {"subscribe":"ch","since":"id"} and
+ * {"unsubscribe":"ch"}, each answered, mistakes too. */
+#include <jansson.h>
+#include <string.h>
+
+#include "jobs/name.h"
+#include "notifier/transport_websocket.h"
+
+static void answer(struct rb_connection *c, const struct rb_buffer *json) {
+    if (json->status == RB_OK)
+        rb_websocket_send(c, RB_WS_TEXT, rb_buffer_view(json));
+    else
+        rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
+}
+
+/* {"<done>":"<channel>"} */
+static void confirm(struct rb_connection *c, const char *done, struct rb_text channel) {
+    struct rb_buffer json;
+    rb_buffer_init(&json, 2048);
+    rb_buffer_printf(&json, "{\"%s\":", done);
+    rb_buffer_json(&json, channel);
+    rb_buffer_char(&json, '}');
+    answer(c, &json);
+    rb_buffer_fini(&json);
+}
+
+/* channel may be empty. */
+static void complain(struct rb_connection *c, const char *code, const char *message,
+                     struct rb_text channel) {
+    struct rb_buffer json;
+    rb_buffer_init(&json, 4096);
+    rb_buffer_printf(&json, "{\"error\":{\"code\":\"%s\",\"message\":", code);
+    rb_buffer_json(&json, rb_text_of(message));
+    if (channel.len > 0) {
+        rb_buffer_string(&json, ",\"channel\":");
+        rb_buffer_json(&json, channel);
+    }
+    rb_buffer_string(&json, "}}");
+    answer(c, &json);
+    rb_buffer_fini(&json);
+}
+
+static struct rb_text text_of(const json_t *string) {
+    return rb_text(json_string_value(string), json_string_length(string));
+}
+
+/* The channel that a name stands for; false after a complaint. */
+static bool resolve(struct rb_connection *c, struct rb_text name,
+                    char out[RB_CHANNEL_MAX + 1], struct rb_text *channel) {
+    static const char prefix[] = "session:";
+    struct rb_text session = rb_websocket_session(c);
+    *channel = name;
+    if (!rb_text_is(name, "@session")) {
+        if (rb_name_is_channel(name))
+            return true;
+        complain(c, "invalid_channel",
+                 "A channel's name is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.",
+                 name.len <= RB_CHANNEL_MAX ? name : RB_TEXT(""));
+        return false;
+    }
+    size_t len = sizeof prefix - 1 + session.len;
+    if (session.len == 0 || len > RB_CHANNEL_MAX || !rb_name_is_channel(session)) {
+        complain(c, "forbidden", "@session needs the session cookie.", name);
+        return false;
+    }
+    memcpy(out, prefix, sizeof prefix - 1);
+    memcpy(out + sizeof prefix - 1, session.at, session.len);
+    *channel = rb_text(out, len);
+    return true;
+}
+
+static bool read_cursor(const json_t *since, struct rb_cursor *cursor) {
+    *cursor = (struct rb_cursor){0};
+    if (!since || json_is_null(since))
+        return true;
+    if (!json_is_string(since))
+        return false;
+    if (rb_text_is(text_of(since), "-"))
+        return true;
+    cursor->given = true;
+    return rb_stream_id_parse(text_of(since), &cursor->id) == RB_OK;
+}
+
+static size_t count_subscriptions(const struct rb_connection *c) {
+    size_t count = 0;
+    for (const struct rb_subscription *s = c->subscriptions; s; s = s->sibling)
+        count++;
+    return count;
+}
+
+static void subscribe(struct rb_connection *c, struct rb_text name, const json_t *since) {
+    char out[RB_CHANNEL_MAX + 1];
+    struct rb_text channel;
+    struct rb_cursor cursor;
+    if (!resolve(c, name, out, &channel))
+        return;
+    if (!read_cursor(since, &cursor)) {
+        complain(c, "invalid_cursor", "since is an event's id.", name);
+        return;
+    }
+    bool known = rb_connection_find(c, channel) != NULL;
+    if (!known && count_subscriptions(c) >= RB_WAIT_CHANNELS) {
+        complain(c, "too_many_channels", "At most 16 channels can be waited on at once.",
+                 name);
+        return;
+    }
+    confirm(c, "subscribed", name);
+    if (!known && !c->doomed &&
+        rb_connection_subscribe(c, channel, cursor, &rb_websocket_sink) != RB_OK)
+        rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
+}
+
+static void unsubscribe(struct rb_connection *c, struct rb_text name) {
+    char out[RB_CHANNEL_MAX + 1];
+    struct rb_text channel;
+    if (!resolve(c, name, out, &channel))
+        return;
+    struct rb_subscription *s = rb_connection_find(c, channel);
+    if (s)
+        rb_connection_unsubscribe(c, s);
+    confirm(c, "unsubscribed", name);
+}
+
+static void obey(struct rb_connection *c, const json_t *command) {
+    const json_t *wanted = json_object_get(command, "subscribe");
+    const json_t *unwanted = json_object_get(command, "unsubscribe");
+    const json_t *since = json_object_get(command, "since");
+    size_t members = json_object_size(command);
+    if (json_is_string(wanted) && members == 1 + (size_t)(since != NULL))
+        subscribe(c, text_of(wanted), since);
+    else if (json_is_string(unwanted) && members == 1)
+        unsubscribe(c, text_of(unwanted));
+    else if (json_object_get(command, "enqueue"))
+        complain(c, "forbidden", "Jobs can't be enqueued here.", RB_TEXT(""));
+    else
+        complain(c, "invalid_message",
+                 "Expected {\"subscribe\":…,\"since\":…} or {\"unsubscribe\":…}.",
+                 RB_TEXT(""));
+}
+
+void rb_websocket_command(struct rb_connection *c, enum rb_ws_opcode opcode,
+                          struct rb_text message) {
+    json_t *command = NULL;
+    if (opcode == RB_WS_TEXT)
+        command = json_loadb(message.at ? message.at : "", message.len,
+                             JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_object(command))
+        obey(c, command);
+    else
+        complain(c, "invalid_message", "A message is a JSON object, as text.",
+                 RB_TEXT(""));
+    json_decref(command);
+}
