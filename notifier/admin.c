@@ -1,0 +1,145 @@
+/* The paths of the admin listener, and how the process is. */
+#include "notifier/admin.h"
+
+#include <stdio.h>
+
+#include "jobs/name.h"
+#include "notifier/route.h"
+#include "notifier/server.h"
+
+#define METRICS_BYTES ((size_t)16 * 1024 * 1024)
+#define NO_STORE "Cache-Control: no-store\r\n"
+
+void rb_admin_redis_failed(struct rb_exchange *x, enum rb_status status,
+                           const char *words) {
+    char detail[320];
+    if (words[0] != '\0')
+        snprintf(detail, sizeof detail, "Redis refused: %s", words);
+    else
+        snprintf(detail, sizeof detail, "Redis: %s.", rb_status_text(status));
+    rb_exchange_problem(x, 503, detail, RB_TEXT("Retry-After: 1\r\n"));
+}
+
+void rb_admin_answer_json(struct rb_exchange *x, int status, const struct rb_buffer *json,
+                          struct rb_text fields) {
+    struct rb_buffer all;
+    rb_buffer_init(&all, fields.len + sizeof NO_STORE);
+    rb_buffer_string(&all, NO_STORE);
+    rb_buffer_text(&all, fields);
+    if (json->status == RB_OK && all.status == RB_OK)
+        rb_exchange_answer(x, status, "application/json", rb_buffer_view(json),
+                           rb_buffer_view(&all));
+    else
+        rb_exchange_problem(x, 503, "Out of memory.", RB_TEXT("Retry-After: 1\r\n"));
+    rb_buffer_fini(&all);
+}
+
+static void show_health(struct rb_exchange *x, struct rb_text name) {
+    (void)name;
+    rb_exchange_answer(x, 200, "application/json", RB_TEXT("{\"status\":\"ok\"}"),
+                       RB_TEXT(NO_STORE));
+}
+
+static void show_readiness(struct rb_exchange *x, struct rb_text name) {
+    const struct rb_server *server = rb_exchange_server(x);
+    (void)name;
+    if (server->draining)
+        rb_exchange_problem(x, 503, "The process is ending.", RB_TEXT(NO_STORE));
+    else if (!rb_feed_ready(server->feed))
+        rb_admin_redis_failed(x, RB_UNAVAILABLE, rb_feed_last_error(server->feed));
+    else
+        rb_exchange_answer(x, 200, "application/json", RB_TEXT("{\"status\":\"ready\"}"),
+                           RB_TEXT(NO_STORE));
+}
+
+static void show_metrics(struct rb_exchange *x, struct rb_text name) {
+    struct rb_buffer out;
+    (void)name;
+    rb_buffer_init(&out, METRICS_BYTES);
+    rb_metrics_write(rb_exchange_server(x)->metrics, &out);
+    if (out.status == RB_OK)
+        rb_exchange_answer(x, 200, "text/plain; version=0.0.4; charset=utf-8",
+                           rb_buffer_view(&out), RB_TEXT(NO_STORE));
+    else
+        rb_exchange_problem(x, 503, "Out of memory.", RB_TEXT("Retry-After: 1\r\n"));
+    rb_buffer_fini(&out);
+}
+
+/* One name stands behind a path that ends with '/', none behind the others. */
+static const struct route {
+    const char *path;
+    const char *allow;
+    bool (*legal)(struct rb_text name);
+    const char *expected;
+    void (*get)(struct rb_exchange *x, struct rb_text name);
+    void (*post)(struct rb_exchange *x, struct rb_text name);
+    void (*remove)(struct rb_exchange *x, struct rb_text name);
+} routes[] = {
+    {"/jobs/", "POST", rb_name_is_service,
+     "A service's name is 1 to 64 of a-z 0-9 _ and -, beginning with a letter or digit.",
+     NULL, rb_admin_enqueue, NULL},
+    {"/publish/", "POST", rb_name_is_channel,
+     "A channel's name is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.", NULL,
+     rb_admin_publish, NULL},
+    {"/channels/", "GET, HEAD, DELETE", rb_name_is_channel,
+     "A channel's name is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.",
+     rb_admin_show_channel, NULL, rb_admin_forget_channel},
+    {"/healthz", "GET, HEAD", NULL, NULL, show_health, NULL, NULL},
+    {"/readyz", "GET, HEAD", NULL, NULL, show_readiness, NULL, NULL},
+    {"/metrics", "GET, HEAD", NULL, NULL, show_metrics, NULL, NULL},
+};
+
+static const struct route *find_route(struct rb_text path, struct rb_text *rest) {
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        struct rb_text own = rb_text_of(routes[i].path);
+        if (!rb_text_starts(path, own))
+            continue;
+        *rest = rb_text(path.at + own.len, path.len - own.len);
+        bool fits = routes[i].legal ? rest->len > 0 && !memchr(rest->at, '/', rest->len)
+                                    : rest->len == 0;
+        if (fits)
+            return &routes[i];
+    }
+    return NULL;
+}
+
+static void dispatch(struct rb_exchange *x, const struct route *route,
+                     struct rb_text name) {
+    enum rb_http_method method = rb_exchange_request(x)->method;
+    void (*handle)(struct rb_exchange *, struct rb_text) = NULL;
+    if (method == RB_HTTP_GET || method == RB_HTTP_HEAD)
+        handle = route->get;
+    else if (method == RB_HTTP_POST)
+        handle = route->post;
+    else if (method == RB_HTTP_DELETE)
+        handle = route->remove;
+    if (handle)
+        handle(x, name);
+    else
+        rb_route_not_allowed(x, route->allow);
+}
+
+void rb_route_admin(struct rb_exchange *x) {
+    const struct rb_http_request *request = rb_exchange_request(x);
+    char name[RB_CHANNEL_MAX + 1] = "";
+    size_t len = 0;
+    struct rb_text rest;
+    /* Programs send no Origin. A page that a browser shows can reach a loopback address
+     * too, and may be anybody's. */
+    if (rb_http_header(request, "origin").at) {
+        rb_exchange_problem(x, 403, "Pages in a browser are not served here.",
+                            RB_TEXT(""));
+        return;
+    }
+    const struct route *route = find_route(request->path, &rest);
+    if (!route) {
+        rb_exchange_problem(x, 404, "Nothing is here.", RB_TEXT(""));
+        return;
+    }
+    if (route->legal && (rb_http_decode(rest, name, sizeof name, &len) != RB_OK ||
+                         !route->legal(rb_text(name, len)))) {
+        rb_exchange_problem(x, 400, route->expected, RB_TEXT(""));
+        return;
+    }
+    dispatch(x, route, rb_text(name, len));
+}

@@ -1,0 +1,26 @@
+/* What the admin listener answers: jobs are enqueued, events published, channels looked
+ * at and forgotten, and the process tells how it is. */
+#ifndef RB_NOTIFIER_ADMIN_H
+#define RB_NOTIFIER_ADMIN_H
+
+#include "config/status.h"
+#include "notifier/exchange.h"
+
+/* rb_handler_fn of the admin listener. */
+void rb_route_admin(struct rb_exchange *exchange);
+
+/* Its parts, each for one path; names are decoded and checked by the caller. */
+void rb_admin_enqueue(struct rb_exchange *exchange, struct rb_text service);
+void rb_admin_publish(struct rb_exchange *exchange, struct rb_text channel);
+void rb_admin_show_channel(struct rb_exchange *exchange, struct rb_text channel);
+void rb_admin_forget_channel(struct rb_exchange *exchange, struct rb_text channel);
+
+/* Answers 503 with Retry-After for a command that Redis did not carry out. words: Redis's
+ * own, or "". */
+void rb_admin_redis_failed(struct rb_exchange *exchange, enum rb_status status,
+                           const char *words);
+/* Answers JSON that is never to be cached; 503 when the buffer failed. */
+void rb_admin_answer_json(struct rb_exchange *exchange, int status,
+                          const struct rb_buffer *json, struct rb_text fields);
+
+#endif

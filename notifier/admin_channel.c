@@ -1,0 +1,107 @@
+/* GET and DELETE /channels/<channel>: what is kept of it and who waits; forgetting it. */
+#include <stdlib.h>
+
+#include "jobs/event.h"
+#include "jobs/name.h"
+#include "notifier/admin.h"
+#include "notifier/census.h"
+#include "notifier/server.h"
+
+#define LAST_BYTES ((size_t)64 * 1024 * 1024)
+
+/* Two questions are out at once: what is kept, and who waits. */
+struct look {
+    struct rb_exchange *exchange;
+    char channel[RB_CHANNEL_MAX + 1];
+    unsigned open; /* questions without an answer */
+    struct rb_buffer last;
+    struct rb_stream_id last_id;
+    int64_t count;
+    size_t waiters;
+    bool complete;
+};
+
+static void answer(struct look *l) {
+    char id[RB_STREAM_ID_MAX + 1];
+    struct rb_buffer json;
+    rb_buffer_init(&json, LAST_BYTES + 1024);
+    rb_buffer_printf(&json, "{\"channel\":\"%s\",\"last\":", l->channel);
+    if (l->last.len > 0)
+        rb_buffer_text(&json, rb_buffer_view(&l->last));
+    else
+        rb_buffer_string(&json, "null");
+    if (rb_stream_id_is_zero(l->last_id)) {
+        rb_buffer_string(&json, ",\"last_id\":null");
+    } else {
+        rb_stream_id_write(l->last_id, id);
+        rb_buffer_printf(&json, ",\"last_id\":\"%s\"", id);
+    }
+    rb_buffer_printf(&json, ",\"count\":%lld,\"waiters\":%zu,\"complete\":%s}",
+                     (long long)l->count, l->waiters, l->complete ? "true" : "false");
+    if (l->last.status != RB_OK)
+        json.status = l->last.status;
+    rb_admin_answer_json(l->exchange, 200, &json, RB_TEXT(""));
+    rb_buffer_fini(&json);
+}
+
+/* After a failure the answer was given already, and this one is dropped. */
+static void close_question(struct look *l) {
+    if (--l->open > 0)
+        return;
+    answer(l);
+    rb_buffer_fini(&l->last);
+    rb_exchange_release(l->exchange);
+    free(l);
+}
+
+static void on_info(void *ctx, const struct rb_channel_info *info) {
+    struct look *l = ctx;
+    if (info->status != RB_OK) {
+        rb_admin_redis_failed(l->exchange, info->status, info->error);
+    } else {
+        l->count = info->events;
+        l->last_id = info->last;
+        if (info->event.len > 0)
+            rb_event_with_id(&l->last, info->last, info->event);
+    }
+    close_question(l);
+}
+
+static void on_counted(void *ctx, size_t waiters, bool complete) {
+    struct look *l = ctx;
+    l->waiters = waiters;
+    l->complete = complete;
+    close_question(l);
+}
+
+void rb_admin_show_channel(struct rb_exchange *x, struct rb_text channel) {
+    struct rb_server *server = rb_exchange_server(x);
+    struct look *l = calloc(1, sizeof *l);
+    if (!l) {
+        rb_exchange_problem(x, 503, "Out of memory.", RB_TEXT("Retry-After: 1\r\n"));
+        return;
+    }
+    l->exchange = rb_exchange_hold(x);
+    l->open = 2;
+    memcpy(l->channel, channel.at, channel.len);
+    rb_buffer_init(&l->last, LAST_BYTES);
+    rb_census_ask(server->census, channel, on_counted, l);
+    rb_channel_ask(rb_feed_link(server->feed), rb_feed_keys(server->feed), channel,
+                   on_info, l);
+}
+
+static void on_forgotten(void *ctx, enum rb_status status,
+                         const struct redisReply *reply) {
+    struct rb_exchange *x = ctx;
+    if (status == RB_OK)
+        rb_exchange_answer(x, 204, NULL, RB_TEXT(""), RB_TEXT(""));
+    else
+        rb_admin_redis_failed(x, status, reply ? reply->str : "");
+    rb_exchange_release(x);
+}
+
+void rb_admin_forget_channel(struct rb_exchange *x, struct rb_text channel) {
+    struct rb_server *server = rb_exchange_server(x);
+    rb_channel_forget(rb_feed_link(server->feed), rb_feed_keys(server->feed), channel,
+                      on_forgotten, rb_exchange_hold(x));
+}

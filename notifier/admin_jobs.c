@@ -1,0 +1,284 @@
+/* POST /jobs/<service>: a job for the queue, and where the asker wants it (RFC 7240
+ * Prefer: wait=5) its result in the same answer. */
+#include <stdlib.h>
+
+#include "config/clock.h"
+#include "config/process.h"
+#include "jobs/job.h"
+#include "jobs/json_scan.h"
+#include "jobs/name.h"
+#include "notifier/admin.h"
+#include "notifier/server.h"
+
+#define DEFAULT_QUEUE "default"
+#define ID_BYTES 16
+#define WAIT_MOST_S 60
+
+/* A job on its way; freed when it is neither pushing nor waiting. */
+struct asked {
+    struct rb_exchange *exchange;
+    struct rb_subscription heard;
+    ev_timer patience;
+    char id[2 * ID_BYTES + 1];
+    char channel[RB_CHANNEL_MAX + 1];
+    char queue[RB_NAME_MAX + 1];
+    int wait_s;   /* 0: answered as soon as it is queued */
+    bool async;   /* respond-async was said */
+    bool pushing; /* RPUSH is not answered yet */
+    bool waiting; /* for the terminal event */
+};
+
+static struct ev_loop *loop_of(const struct asked *a) {
+    return rb_exchange_server(a->exchange)->loop;
+}
+
+static void stop_waiting(struct asked *a) {
+    a->waiting = false;
+    ev_timer_stop(loop_of(a), &a->patience);
+    rb_channel_unsubscribe(&a->heard);
+}
+
+static void free_if_done(struct asked *a) {
+    if (a->pushing || a->waiting)
+        return;
+    rb_exchange_on_gone(a->exchange, NULL, NULL);
+    rb_exchange_release(a->exchange);
+    free(a);
+}
+
+static void add_preference(const struct asked *a, struct rb_buffer *fields) {
+    if (a->wait_s > 0)
+        rb_buffer_printf(fields, "Preference-Applied: wait=%d\r\n", a->wait_s);
+    else if (a->async)
+        rb_buffer_string(fields, "Preference-Applied: respond-async\r\n");
+}
+
+static void answer_accepted(const struct asked *a) {
+    struct rb_buffer json, fields;
+    rb_buffer_init(&json, 2048);
+    rb_buffer_init(&fields, 2048);
+    rb_buffer_printf(
+        &json, "{\"id\":\"%s\",\"channel\":\"%s\",\"wait\":\"/wait/%s?until=done\"}",
+        a->id, a->channel, a->channel);
+    rb_buffer_printf(&fields, "Location: /wait/%s?until=done\r\n", a->channel);
+    add_preference(a, &fields);
+    rb_admin_answer_json(a->exchange, 202, &json, rb_buffer_view(&fields));
+    rb_buffer_fini(&json);
+    rb_buffer_fini(&fields);
+}
+
+static void answer_event(const struct asked *a, struct rb_text event) {
+    struct rb_buffer fields, json;
+    rb_buffer_init(&fields, 256);
+    rb_buffer_init(&json, event.len);
+    add_preference(a, &fields);
+    rb_buffer_text(&json, event);
+    rb_admin_answer_json(a->exchange, 200, &json, rb_buffer_view(&fields));
+    rb_buffer_fini(&fields);
+    rb_buffer_fini(&json);
+}
+
+/* Others may use the channel too. */
+static bool is_of_job(struct rb_text event, const char *id) {
+    struct rb_json_walk walk;
+    struct rb_text key, value;
+    if (rb_json_walk(event, &walk) != RB_OK)
+        return false;
+    while (rb_json_next(&walk, &key, &value) == RB_OK)
+        if (rb_json_string_is(key, RB_TEXT("job")))
+            return rb_json_string_is(value, rb_text_of(id));
+    return false;
+}
+
+static void on_event(struct rb_subscription *subscription, struct rb_delivery *delivery) {
+    struct asked *a = subscription->owner;
+    if (delivery->kind != RB_DELIVERY_EVENT || !delivery->terminal ||
+        !is_of_job(delivery->json, a->id))
+        return;
+    answer_event(a, delivery->json);
+    stop_waiting(a);
+    free_if_done(a);
+}
+
+/* From here on the asker has to fetch the result himself. */
+static void give_up_waiting(struct asked *a) {
+    stop_waiting(a);
+    if (!a->pushing)
+        answer_accepted(a);
+    free_if_done(a);
+}
+
+static void on_unheard(struct rb_subscription *subscription) {
+    give_up_waiting(subscription->owner);
+}
+
+static const struct rb_sink sink = {.deliver = on_event, .failed = on_unheard};
+
+static void on_patience(struct ev_loop *loop, ev_timer *timer, int revents) {
+    (void)loop;
+    (void)revents;
+    give_up_waiting(timer->data);
+}
+
+static void on_gone(void *ctx, struct rb_exchange *exchange) {
+    struct asked *a = ctx;
+    (void)exchange;
+    if (a->waiting)
+        stop_waiting(a);
+    free_if_done(a);
+}
+
+static void on_pushed(void *ctx, enum rb_status status, const struct redisReply *reply) {
+    struct asked *a = ctx;
+    a->pushing = false;
+    if (status != RB_OK) {
+        rb_admin_redis_failed(a->exchange, status, reply ? reply->str : "");
+        if (a->waiting)
+            stop_waiting(a);
+    } else if (!a->waiting) {
+        answer_accepted(a);
+    }
+    free_if_done(a);
+}
+
+/* Prefer: wait=5, respond-async, in any order and number of fields; the first of a name
+ * counts. */
+static void read_preferences(const struct rb_http_request *request, struct asked *a) {
+    bool wait_seen = false;
+    for (size_t i = 0; i < request->header_count; i++) {
+        struct rb_text rest = request->headers[i].value, item, name;
+        if (!rb_text_equal_nocase(request->headers[i].name, RB_TEXT("prefer")))
+            continue;
+        while (rb_text_next(&rest, ',', &item)) {
+            uint64_t seconds;
+            struct rb_text value = item;
+            if (!rb_text_next(&value, '=', &name))
+                continue;
+            name = rb_text_trim(name);
+            if (rb_text_equal_nocase(name, RB_TEXT("respond-async"))) {
+                a->async = true;
+            } else if (rb_text_equal_nocase(name, RB_TEXT("wait")) && !wait_seen &&
+                       rb_text_uint64(rb_text_trim(value), &seconds) == RB_OK) {
+                wait_seen = true;
+                a->wait_s = seconds < WAIT_MOST_S ? (int)seconds : WAIT_MOST_S;
+            }
+        }
+    }
+}
+
+/* NULL, or a sentence about a mistake. */
+static const char *read_query(const struct rb_http_request *request, struct asked *a) {
+    struct rb_text raw;
+    memcpy(a->queue, DEFAULT_QUEUE, sizeof DEFAULT_QUEUE);
+    if (rb_http_query_raw(request->query, "queue", &raw) &&
+        (!rb_http_query(request->query, "queue", a->queue, sizeof a->queue) ||
+         !rb_name_is_queue(rb_text_of(a->queue))))
+        return "A queue's name is 1 to 64 of A-Z a-z 0-9 _ . : @ = ~ and -.";
+    if (!rb_http_query_raw(request->query, "channel", &raw)) {
+        memcpy(a->channel, "job:", 4);
+        memcpy(a->channel + 4, a->id, sizeof a->id);
+        return NULL;
+    }
+    if (!rb_http_query(request->query, "channel", a->channel, sizeof a->channel) ||
+        !rb_name_is_channel(rb_text_of(a->channel)))
+        return "A channel's name is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.";
+    return NULL;
+}
+
+static void write_job(const struct asked *a, struct rb_text service,
+                      struct rb_text params, struct rb_text trace,
+                      struct rb_buffer *json) {
+    rb_buffer_clear(json);
+    rb_buffer_string(json, "{\"service\":");
+    rb_buffer_json(json, service);
+    rb_buffer_string(json, ",\"params\":");
+    rb_buffer_text(json, params); /* as it came: numbers keep their digits */
+    rb_buffer_printf(json, ",\"channel\":\"%s\",\"id\":\"%s\",\"at\":%lld", a->channel,
+                     a->id, (long long)rb_clock_unix_ms());
+    if (trace.len > 0) {
+        rb_buffer_string(json, ",\"trace\":");
+        rb_buffer_json(json, trace);
+    }
+    rb_buffer_char(json, '}');
+}
+
+/* Writes the job and reads it as the worker will. 0, or the status to answer. */
+static int make_job(const struct asked *a, const struct rb_http_request *request,
+                    struct rb_text service, struct rb_buffer *json,
+                    struct rb_error *error) {
+    struct rb_text params = request->body.len > 0 ? request->body : RB_TEXT("{}");
+    struct rb_text trace = rb_http_header(request, "traceparent");
+    enum rb_status status = rb_json_check(params, error);
+    if (status == RB_INVALID)
+        return 400;
+    for (;;) {
+        struct rb_job job;
+        write_job(a, service, params, trace, json);
+        status = json->status;
+        if (status == RB_OK) {
+            status = rb_job_parse(rb_buffer_view(json), &job, error);
+            rb_job_fini(&job);
+        }
+        /* A broken traceparent is ignored (W3C Trace Context §3.2). */
+        if (status != RB_INVALID || trace.len == 0)
+            break;
+        trace.len = 0;
+    }
+    if (status == RB_TOO_LARGE)
+        (void)rb_error_set(error, NULL, 0, 0, "The job is larger than 1 MiB.");
+    else if (status == RB_NOMEM)
+        (void)rb_error_set(error, NULL, 0, 0, "Out of memory.");
+    return status == RB_OK          ? 0
+           : status == RB_INVALID   ? 400
+           : status == RB_TOO_LARGE ? 413
+                                    : 503;
+}
+
+/* Waiting begins before the job is pushed, so that no answer can be missed. */
+static void begin(struct asked *a, const struct rb_buffer *json) {
+    struct rb_server *server = rb_exchange_server(a->exchange);
+    struct rb_key key;
+    a->pushing = true;
+    rb_exchange_on_gone(a->exchange, on_gone, a);
+    if (a->wait_s > 0) {
+        a->heard.sink = &sink;
+        a->heard.owner = a;
+        ev_timer_init(&a->patience, on_patience, a->wait_s, 0.);
+        a->patience.data = a;
+        a->waiting = true;
+        ev_timer_start(server->loop, &a->patience);
+        if (rb_channel_subscribe(server->channels, rb_text_of(a->channel),
+                                 (struct rb_cursor){.given = false},
+                                 &a->heard) != RB_OK &&
+            a->waiting)
+            stop_waiting(a);
+    }
+    rb_key_queue(rb_feed_keys(server->feed), rb_text_of(a->queue), &key);
+    const struct rb_text argv[] = {RB_TEXT("RPUSH"), rb_key_text(&key),
+                                   rb_buffer_view(json)};
+    rb_link_call(rb_feed_link(server->feed), 0, on_pushed, a, 3, argv);
+}
+
+void rb_admin_enqueue(struct rb_exchange *x, struct rb_text service) {
+    const struct rb_http_request *request = rb_exchange_request(x);
+    struct rb_error error = {.line = 0};
+    struct rb_buffer json;
+    struct asked *a = calloc(1, sizeof *a);
+    if (!a) {
+        rb_exchange_problem(x, 503, "Out of memory.", RB_TEXT("Retry-After: 1\r\n"));
+        return;
+    }
+    rb_buffer_init(&json, RB_JOB_MAX_BYTES);
+    rb_process_random_hex(a->id, ID_BYTES);
+    read_preferences(request, a);
+    const char *problem = read_query(request, a);
+    int status = problem ? 400 : make_job(a, request, service, &json, &error);
+    if (status == 0) {
+        a->exchange = rb_exchange_hold(x);
+        begin(a, &json);
+    } else {
+        rb_exchange_problem(x, status, problem ? problem : error.text, RB_TEXT(""));
+        free(a);
+    }
+    rb_buffer_fini(&json);
+}
