@@ -9,6 +9,7 @@
 #include "config/supervisor.h"
 #include "jobs/redis_address.h"
 #include "notifier/address_count.h"
+#include "notifier/admin.h"
 #include "notifier/listener.h"
 #include "notifier/metrics.h"
 #include "notifier/route.h"
@@ -35,10 +36,6 @@ static struct rb_settings *reload(void *ctx) {
     return rb_options_settings(&program, &shared->options);
 }
 
-static void handle_admin(struct rb_exchange *x) {
-    rb_exchange_problem(x, 404, "Nothing is here.", RB_TEXT(""));
-}
-
 static int run(void *ctx, int row) {
     struct shared *shared = ctx;
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
@@ -54,7 +51,8 @@ static int run(void *ctx, int row) {
         .addresses = &shared->addresses,
         .metrics = shared->metrics,
         .address_count = shared->address_count,
-        .handlers = {[RB_SIDE_PUBLIC] = rb_route_public, [RB_SIDE_ADMIN] = handle_admin},
+        .handlers =
+            {[RB_SIDE_PUBLIC] = rb_route_public, [RB_SIDE_ADMIN] = rb_route_admin},
         .row = row,
         .processes = shared->processes,
         .max_files = shared->max_files,

@@ -7,6 +7,7 @@
 #include "config/clock.h"
 #include "config/process.h"
 #include "config/supervisor.h"
+#include "notifier/census.h"
 #include "notifier/connection.h"
 #include "notifier/server_core.h"
 #include "notifier/slab.h"
@@ -127,7 +128,8 @@ static bool build(struct rb_server *server, const struct rb_server_options *opti
     if (!server->feed)
         return false;
     server->channels = rb_feed_channels(server->feed);
-    return true;
+    server->census = rb_census_new(server->loop, server->feed, server->id);
+    return server->census != NULL;
 }
 
 static void start_watchers(struct rb_server *server) {
@@ -355,6 +357,7 @@ void rb_server_free(struct rb_server *server) {
     ev_check_stop(server->loop, &p->check);
     ev_timer_stop(server->loop, &p->wheel);
     rb_feed_free(server->feed);
+    rb_census_free(server->census);
     free_spare_parsers(server);
     rb_timers_free(server->timers);
     rb_slab_free(server->connections);
