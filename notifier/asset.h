@@ -11,6 +11,6 @@ struct rb_asset {
     const char *sha1; /* 40 hex digits: the ETag */
 };
 
-extern const struct rb_asset asset_ringback_js;
+extern const struct rb_asset rb_asset_ringback_js;
 
 #endif

@@ -157,7 +157,7 @@ void rb_route_public(struct rb_exchange *x) {
     if (rb_text_starts(request->path, RB_TEXT("/wait/")))
         handle_wait(x);
     else if (rb_text_is(request->path, "/ringback.js"))
-        handle_asset(x, &asset_ringback_js);
+        handle_asset(x, &rb_asset_ringback_js);
     else if (rb_text_is(request->path, "/echo") &&
              rb_exchange_server(x)->settings->notifier.echo)
         handle_echo(x);
