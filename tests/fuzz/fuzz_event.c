@@ -55,7 +55,10 @@ static void written(struct rb_text bytes, struct rb_buffer *out) {
     require(rb_json_check(rb_buffer_view(out), &why) == RB_OK ||
             strstr(why.text, "levels"));
     require(!memchr(out->at, '\n', out->len));
-    given_an_id(rb_buffer_view(out), out);
+    char *event = rb_text_copy(rb_buffer_view(out));
+    if (event)
+        given_an_id(rb_text_of(event), out);
+    free(event);
 }
 
 /* What is read as an envelope and written again is read as the same. */

@@ -19,6 +19,10 @@ static void same_as_jansson(struct rb_text json) {
     struct rb_error ours;
     json_error_t theirs;
     bool valid = rb_json_check(json, &ours) == RB_OK;
+    if (json.len > 0 && memchr(json.at, '\0', json.len)) {
+        require(!valid); /* jansson takes it for the end */
+        return;
+    }
     json_t *value =
         json_loadb(json.at, json.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &theirs);
     if (value)
