@@ -1,0 +1,292 @@
+/* ringback dead: the jobs that were given up, and what to do about them. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "config/clock.h"
+#include "jobs/cli/cli.h"
+#include "jobs/envelope.h"
+#include "jobs/job.h"
+#include "jobs/json_write.h"
+#include "jobs/name.h"
+
+#define LIST_STANDARD 50
+#define ENVELOPE_LIMIT (RB_JOB_MAX_BYTES + 64 * 1024)
+
+/* One of the dead; everything is in `text`, a copy of the member. */
+struct corpse {
+    char *text;
+    size_t len;
+    double died_ms;
+    struct rb_envelope envelope; /* id is empty when the member is none */
+};
+
+struct dead {
+    struct rb_cli *cli;
+    struct corpse *at;
+    size_t count;
+    bool failed;
+    char **ids; /* which ones are meant; NULL or empty: see `all` */
+    bool all;
+};
+
+/* ---- reading them ---- */
+
+static void add_corpse(struct dead *dead, const struct redisReply *member,
+                       const struct redisReply *score) {
+    struct corpse *c = &dead->at[dead->count];
+    if (member->type != REDIS_REPLY_STRING || score->type != REDIS_REPLY_STRING)
+        return;
+    *c = (struct corpse){.text = rb_text_copy(rb_text(member->str, member->len)),
+                         .len = member->len,
+                         .died_ms = strtod(score->str, NULL)};
+    if (!c->text)
+        return;
+    if (rb_envelope_parse(rb_text(c->text, c->len), &c->envelope) != RB_OK)
+        c->envelope = (struct rb_envelope){.job = rb_text(c->text, c->len)};
+    dead->count++;
+}
+
+static void on_members(void *ctx, enum rb_status status, const struct redisReply *reply) {
+    struct dead *dead = ctx;
+    if (rb_cli_understood("dead", status, reply, REDIS_REPLY_ARRAY))
+        dead->at = calloc(reply->elements / 2 + 1, sizeof *dead->at);
+    if (!dead->at) {
+        dead->failed = true;
+        return;
+    }
+    for (size_t i = 0; i + 1 < reply->elements; i += 2)
+        add_corpse(dead, reply->element[i], reply->element[i + 1]);
+}
+
+/* The newest first; count < 0: all, which Redis holds at most 10,000 of. */
+static bool fetch(struct dead *dead, long long count) {
+    struct rb_key key;
+    char last[24];
+    rb_key_dead(&dead->cli->keys, &key);
+    snprintf(last, sizeof last, "%lld", count < 0 ? -1 : count - 1);
+    const struct rb_text argv[] = {RB_TEXT("ZREVRANGE"), rb_key_text(&key), RB_TEXT("0"),
+                                   rb_text_of(last), RB_TEXT("WITHSCORES")};
+    rb_cli_ask(dead->cli, on_members, dead, 5, argv);
+    rb_cli_settle(dead->cli);
+    return !dead->failed;
+}
+
+/* ---- list and show ---- */
+
+static void add_field(struct rb_buffer *out, const struct corpse *c, const char *name) {
+    struct rb_text encoded;
+    struct rb_buffer plain;
+    rb_buffer_init(&plain, 4096);
+    if (c->envelope.id.len > 0 && rb_envelope_field(&c->envelope, name, &encoded) &&
+        rb_envelope_decode(&plain, encoded) == RB_OK)
+        rb_buffer_json(out, rb_buffer_view(&plain));
+    else
+        rb_buffer_string(out, "null");
+    rb_buffer_fini(&plain);
+}
+
+static void print_corpse(const struct corpse *c, bool with_job) {
+    static const char *const fields[] = {"id", "queue", "reason", "error", "deliveries"};
+    struct rb_buffer line;
+    rb_buffer_init(&line, 8 * ENVELOPE_LIMIT);
+    rb_buffer_printf(&line, "{\"died\":%.0f", c->died_ms);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        rb_buffer_printf(&line, ",\"%s\":", fields[i]);
+        add_field(&line, c, fields[i]);
+    }
+    if (with_job) {
+        json_t *job = json_loadb(c->envelope.job.at, c->envelope.job.len,
+                                 JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+        rb_buffer_string(&line, ",\"job\":");
+        if (job)
+            rb_json_write(&line, job);
+        else
+            rb_buffer_json(&line, c->envelope.job);
+        json_decref(job);
+    }
+    rb_buffer_char(&line, '}');
+    if (line.status == RB_OK)
+        puts(line.at);
+    rb_buffer_fini(&line);
+}
+
+static int list(struct dead *dead) {
+    for (size_t i = 0; i < dead->count; i++)
+        print_corpse(&dead->at[i], false);
+    return RB_EXIT_OK;
+}
+
+/* ---- retry and drop ---- */
+
+static void on_exec(void *ctx, enum rb_status status, const struct redisReply *reply) {
+    struct dead *dead = ctx;
+    if (status == RB_OK && reply->type == REDIS_REPLY_NIL)
+        rb_cli_say("somebody else is at the dead: try again");
+    else if (rb_cli_understood("EXEC", status, reply, REDIS_REPLY_ARRAY))
+        return;
+    dead->failed = true;
+}
+
+static void on_score(void *ctx, enum rb_status status, const struct redisReply *reply) {
+    bool *there = ctx;
+    *there = status == RB_OK && reply->type == REDIS_REPLY_STRING;
+}
+
+/* Its terminal event is out: without the marker the next one can be heard as well. */
+static void forget_marker(struct dead *dead, const struct corpse *c) {
+    struct rb_job job;
+    struct rb_key meta;
+    struct rb_buffer marker;
+    if (rb_job_parse(c->envelope.job, &job, NULL) == RB_OK && job.channel) {
+        struct rb_text id = job.id ? rb_text_of(job.id) : c->envelope.id;
+        rb_buffer_init(&marker, 1024);
+        rb_buffer_string(&marker, RB_META_MARKER);
+        rb_buffer_text(&marker, id);
+        rb_key_meta(&dead->cli->keys, rb_text_of(job.channel), &meta);
+        const struct rb_text argv[] = {RB_TEXT("HDEL"), rb_key_text(&meta),
+                                       rb_buffer_view(&marker)};
+        rb_cli_ask(dead->cli, NULL, NULL, 3, argv);
+        rb_buffer_fini(&marker);
+    }
+    rb_job_fini(&job);
+}
+
+/* Takes it out, and where `queue` is set puts it there, in one transaction that fails
+ * when somebody changed the dead in between. */
+static bool move(struct dead *dead, const struct corpse *c, const struct rb_key *queue,
+                 struct rb_text envelope) {
+    struct rb_key key;
+    bool there = false;
+    rb_key_dead(&dead->cli->keys, &key);
+    struct rb_text set = rb_key_text(&key), member = rb_text(c->text, c->len);
+    const struct rb_text watch[] = {RB_TEXT("WATCH"), set};
+    const struct rb_text score[] = {RB_TEXT("ZSCORE"), set, member};
+    const struct rb_text multi[] = {RB_TEXT("MULTI")}, exec[] = {RB_TEXT("EXEC")};
+    const struct rb_text unwatch[] = {RB_TEXT("UNWATCH")};
+    const struct rb_text remove[] = {RB_TEXT("ZREM"), set, member};
+    rb_cli_ask(dead->cli, NULL, NULL, 2, watch);
+    rb_cli_ask(dead->cli, on_score, &there, 3, score);
+    rb_cli_settle(dead->cli);
+    if (!there) {
+        rb_cli_ask(dead->cli, NULL, NULL, 1, unwatch);
+        return false;
+    }
+    rb_cli_ask(dead->cli, NULL, NULL, 1, multi);
+    rb_cli_ask(dead->cli, NULL, NULL, 3, remove);
+    if (queue) {
+        const struct rb_text add[] = {RB_TEXT("RPUSH"), rb_key_text(queue), envelope};
+        rb_cli_ask(dead->cli, NULL, NULL, 3, add);
+    }
+    rb_cli_ask(dead->cli, on_exec, dead, 1, exec);
+    rb_cli_settle(dead->cli);
+    return !dead->failed;
+}
+
+/* As at its first claim: no deliveries, no attempts, no reason. */
+static bool retry(struct dead *dead, const struct corpse *c) {
+    struct rb_envelope fresh = c->envelope;
+    struct rb_buffer text;
+    struct rb_key queue;
+    bool moved = false;
+    fresh.deliveries = fresh.attempts = 0;
+    rb_buffer_init(&text, ENVELOPE_LIMIT);
+    rb_envelope_write(&text, &fresh);
+    if (text.status == RB_OK && rb_name_is_queue(fresh.queue)) {
+        forget_marker(dead, c);
+        rb_key_retry(&dead->cli->keys, fresh.queue, &queue);
+        moved = move(dead, c, &queue, rb_buffer_view(&text));
+    }
+    rb_buffer_fini(&text);
+    return moved;
+}
+
+static bool drop(struct dead *dead, const struct corpse *c) {
+    return move(dead, c, NULL, rb_text(NULL, 0));
+}
+
+static bool show(struct dead *dead, const struct corpse *c) {
+    (void)dead;
+    print_corpse(c, true);
+    return true;
+}
+
+static bool is_meant(const struct dead *dead, const struct corpse *c) {
+    for (char **id = dead->ids; id && *id; id++)
+        if (rb_text_is(c->envelope.id, *id))
+            return true;
+    return dead->all;
+}
+
+static int each(struct dead *dead, bool (*what)(struct dead *, const struct corpse *),
+                const char *done) {
+    size_t count = 0, wanted = 0;
+    for (size_t i = 0; i < dead->count && !dead->failed; i++)
+        if (is_meant(dead, &dead->at[i]) && what(dead, &dead->at[i]))
+            count++;
+    for (char **id = dead->ids; id && *id; id++)
+        wanted++;
+    if (done)
+        printf("%zu %s\n", count, done);
+    if (count < wanted)
+        rb_cli_say("%zu of %zu are not among the dead", wanted - count, wanted);
+    return dead->failed || count < wanted ? RB_EXIT_FAILURE : RB_EXIT_OK;
+}
+
+/* ---- the verb ---- */
+
+static int act(struct dead *dead, const char *verb, long long limit) {
+    bool listing = strcmp(verb, "list") == 0;
+    int code = rb_cli_connect(dead->cli);
+    if (code == 0 && !fetch(dead, listing ? limit : -1))
+        code = RB_EXIT_FAILURE;
+    if (code != 0)
+        return code;
+    if (listing)
+        return list(dead);
+    if (strcmp(verb, "show") == 0)
+        return each(dead, show, NULL);
+    return strcmp(verb, "retry") == 0 ? each(dead, retry, "queued again")
+                                      : each(dead, drop, "dropped");
+}
+
+static int run(struct rb_cli *cli, char **argv) {
+    static const char *const verbs[] = {"list", "show", "retry", "drop", NULL};
+    struct dead dead = {.cli = cli};
+    const char *limit_text = NULL;
+    int64_t limit = LIST_STANDARD;
+    const struct rb_cli_option options[] = {
+        {"--limit", &limit_text, NULL}, {"--all", NULL, &dead.all}, {NULL, NULL, NULL}};
+    size_t count = rb_cli_read(cli, options, argv), verb = 0;
+    while (count > 0 && verbs[verb] && strcmp(verbs[verb], argv[0]) != 0)
+        verb++;
+    if (count == 0 || !verbs[verb])
+        rb_cli_misuse(cli, "expected list, show, retry or drop");
+    if (limit_text &&
+        (rb_text_int64(rb_text_of(limit_text), &limit) != RB_OK || limit < 1))
+        rb_cli_misuse(cli, "--limit: expected a number from 1, got \"%s\"", limit_text);
+    bool listing = strcmp(verbs[verb], "list") == 0;
+    if (listing ? count > 1 : (count == 1) != dead.all)
+        rb_cli_misuse(cli, listing ? "list takes no ids" : "expected ids, or --all");
+    dead.ids = argv + 1;
+    int code = act(&dead, verbs[verb], limit);
+    for (size_t i = 0; i < dead.count; i++)
+        free(dead.at[i].text);
+    free(dead.at);
+    return code;
+}
+
+const struct rb_verb rb_verb_dead = {
+    .name = "dead",
+    .usage = "list [--limit N] | show ID… | retry ID…|--all | drop ID…|--all",
+    .summary = "Lists, shows, repeats or drops the jobs that were given up.",
+    .help =
+        "Prints JSON, one job a line, the newest first: when it died (ms), id, queue,\n"
+        "reason (an error code), error, deliveries; `show` also the job itself.\n"
+        "retry queues them again as if they had never run; their terminal event may\n"
+        "then come once more.\n"
+        "\n"
+        "  --limit N   how many to list, default 50\n"
+        "  --all       all of them\n",
+    .run = run,
+};
