@@ -70,7 +70,7 @@ function showWatched(card, quote) {
 
 const troubles = {
   404: "There is no such share.",
-  503: "The exchange has interrupted trading.",
+  503: "Trading is interrupted.",
 };
 
 function showTrouble(card, error, again) {
@@ -86,8 +86,10 @@ function showTrouble(card, error, again) {
     };
     trouble.append(button);
   }
-  card.replaceChildren(make("p", { class: card === hero ? "eyebrow" : "name" },
-    card === hero ? symbol : link(symbol)), trouble);
+  const name = card === hero ? make("p", { class: "eyebrow" }, symbol)
+                             : make("p", { class: "name" }, link(symbol));
+  trouble.prepend(name);
+  card.replaceChildren(trouble);
 }
 
 function tellHowMany() {
