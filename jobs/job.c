@@ -121,6 +121,9 @@ static enum rb_status refuse(const json_error_t *e, struct rb_error *error) {
         why = "a number is out of range (an integer must fit into 64 bits)";
         break;
     default:
+        /* The text is JSON, so that jansson only fails when memory does. */
+        if (!strstr(e->text, "Unicode"))
+            return RB_NOMEM;
         why = "a string holds half of a surrogate pair";
         break;
     }

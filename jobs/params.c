@@ -159,8 +159,11 @@ static enum rb_status check_names(const struct rb_params *params, json_t *given,
 static enum rb_status fill(const struct rb_param *param, json_t *given, json_t **out) {
     if (*out == given) {
         json_t *copy = json_copy(given);
-        if (!copy)
+        /* Short of memory, jansson leaves members out. */
+        if (!copy || json_object_size(copy) != json_object_size(given)) {
+            json_decref(copy);
             return RB_NOMEM;
+        }
         json_decref(*out);
         *out = copy;
     }

@@ -181,9 +181,12 @@ static json_t *scalar_json(const struct rb_yaml *node, struct rb_errors *errors)
                           RB_TEXT_ARG(text));
             return NULL;
         }
-        value = json_loadb(text.at, text.len, JSON_DECODE_ANY, NULL);
-        if (!value)
+        json_error_t error;
+        value = json_loadb(text.at, text.len, JSON_DECODE_ANY, &error);
+        if (!value && json_error_code(&error) == json_error_numeric_overflow)
             rb_yaml_error(node, errors, "the number is out of range");
+        else if (!value)
+            rb_yaml_error(node, errors, "out of memory");
         return value;
     }
     value = json_stringn(text.at ? text.at : "", text.len);
