@@ -42,9 +42,9 @@ class Broker:
              "params": {"symbol": symbol}, "channel": channel}
             for symbol, channel in channels.items()
         ]  # fmt: skip
-        await self.redis.rpush("ringback:queue:default", *map(json.dumps, jobs))
         for job in jobs:
             tell("enqueued", job=job["id"], channel=job["channel"])
+        await self.redis.rpush("ringback:queue:default", *map(json.dumps, jobs))
 
     async def show(self, request):
         """GET /?symbol=NOVA: the page, with splashes where the prices will be."""
