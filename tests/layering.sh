@@ -5,19 +5,19 @@
 #   layering.sh --self-test   breaks each rule once in a temp tree and expects the line
 #
 # The floors (each room may also use what is named above it):
-#   config    libc, libev, libyaml
+#   config    libc with its threads, libev, libyaml
 #   jobs      + config/, jansson, hiredis
-#   worker    + jobs/, libcurl, threads          never notifier/
-#   notifier  + jobs/, llhttp, OpenSSL, threads  never worker/
+#   worker    + jobs/, libcurl                   never notifier/
+#   notifier  + jobs/, llhttp, OpenSSL           never worker/
 # And: only jobs/keys.c spells the names of keys in Redis; nobody calls the functions that
 # cannot be bounded.
 set -eu
 
-libc='(aio|assert|byteswap|ctype|dirent|dlfcn|endian|errno|execinfo|fcntl|float|fnmatch|getopt|glob|grp|ifaddrs|inttypes|libgen|limits|locale|malloc|math|netdb|poll|pwd|regex|sched|search|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|syslog|termios|time|unistd|utime|(arpa|linux|net|netinet|sys)/[a-z0-9_]+)'
+libc='(aio|assert|byteswap|ctype|dirent|dlfcn|endian|errno|execinfo|fcntl|float|fnmatch|getopt|glob|grp|ifaddrs|inttypes|libgen|limits|locale|malloc|math|netdb|poll|pthread|pwd|regex|sched|search|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|syslog|termios|time|unistd|utime|(arpa|linux|net|netinet|sys)/[a-z0-9_]+)'
 config="(<($libc|ev|yaml|uthash|utlist)\\.h>|\"config/[a-z0-9_]+\\.h\")"
 jobs="($config|<(jansson|hiredis/[a-z0-9_/]+)\\.h>|\"jobs/([a-z0-9_]+/)?[a-z0-9_]+\\.h\")"
-worker="($jobs|<(curl/[a-z0-9_]+|pthread)\\.h>|\"worker/[a-z0-9_]+\\.h\")"
-notifier="($jobs|<(llhttp|openssl/[a-z0-9_]+|pthread)\\.h>|\"notifier/[a-z0-9_]+\\.h\")"
+worker="($jobs|<(curl/[a-z0-9_]+)\\.h>|\"worker/[a-z0-9_]+\\.h\")"
+notifier="($jobs|<(llhttp|openssl/[a-z0-9_]+)\\.h>|\"notifier/[a-z0-9_]+\\.h\")"
 
 banned='(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atoll|strtok|alloca|system)'
 key_names='"[^"]*:(queue|retry|due|workers|held|dead|cache|rate|once|meta)(:[^"]*)?"'

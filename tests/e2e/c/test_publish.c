@@ -253,8 +253,8 @@ static void test_a_lost_meta_hash(void **state) {
 
 static void test_old_markers_are_swept(void **state) {
     struct bench *b = *state;
-    long long now_ms = atoll(
-        server_text(&b->server, "EVAL %s 0", "return redis.call('TIME')[1] .. '000'"));
+    long long now_ms =
+        server_number(&b->server, "EVAL %s 0", "return redis.call('TIME')[1] * 1000");
     server_do(&b->server, "EVAL %s 1 " META " %lld",
               "for i = 1, 1500 do redis.call('HSET', KEYS[1], 't:old' .. i, "
               "string.format('%.0f-0', ARGV[1] - 2000000), 't:new' .. i, "
@@ -278,8 +278,8 @@ static void test_old_markers_are_swept(void **state) {
 
 static void test_markers_are_bounded_whatever_comes(void **state) {
     struct bench *b = *state;
-    long long now_ms = atoll(
-        server_text(&b->server, "EVAL %s 0", "return redis.call('TIME')[1] .. '000'"));
+    long long now_ms =
+        server_number(&b->server, "EVAL %s 0", "return redis.call('TIME')[1] * 1000");
     server_do(&b->server, "EVAL %s 1 " META " %lld",
               "for i = 1, 100100 do redis.call('HSET', KEYS[1], 't:new' .. i, "
               "string.format('%.0f-0', ARGV[1] - 100)) end",
