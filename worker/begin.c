@@ -59,6 +59,7 @@ static void start_call(struct rb_flight *f, struct rb_request *request) {
         return;
     }
     f->attempts++;
+    f->until_expiry = f->job.expires && order.deadline_ms == f->job.expires - w->ahead_ms;
     rb_flight_move(f, RB_FLIGHT_CALLING);
     rb_log(RB_LOG_DEBUG, "job.calling", RB_S("job", f->id), RB_S("service", d->service),
            RB_S("channel", f->channel));

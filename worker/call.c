@@ -25,6 +25,9 @@
 #define SPARE_MIN 64         /* handles kept for later, besides as many as are in use */
 #define BODY_KEPT_BYTES 4096 /* a larger body's memory is given back */
 #define HEADERS_MAX 256
+#define CURL_LATE_MS                                                                     \
+    250               /* our own timer is first and knows more; curl's shares the time   \
+                         out among the addresses of a host */
 #define MAX_ROUNDS 64 /* of calls that let others go in one turn */
 
 struct rb_call {
@@ -34,6 +37,7 @@ struct rb_call {
     bool running; /* in its lane */
     bool ended;   /* on caller->ended */
     bool opened;
+    curl_socket_t fd; /* the one opened last */
     struct rb_dialer dialer;
     struct rb_request *request;
     rb_call_fn *fn;
@@ -44,7 +48,7 @@ struct rb_call {
     size_t head_bytes;
     ev_timer timer;
     int64_t started_us;
-    int64_t connect_by_ms, deadline_ms;
+    int64_t connect_ms, connect_by_ms, deadline_ms;
     struct curl_slist *header; /* borrows its texts from the order */
     size_t header_room;
     char detail[CURL_ERROR_SIZE];
@@ -86,7 +90,8 @@ static curl_socket_t on_open(void *ctx, curlsocktype purpose,
     if (!call->opened)
         rb_dial_opened(call->caller->dial, &call->dialer);
     call->opened = true;
-    return rb_transfers_open(call->caller->transfers, address);
+    call->fd = rb_transfers_open(call->caller->transfers, address);
+    return call->fd;
 }
 
 /* The connection may be one that another service opened under other rules. */
@@ -218,6 +223,13 @@ static void arm(struct rb_call *call, int64_t now_ms) {
     ev_timer_start(call->caller->loop, &call->timer);
 }
 
+/* The socket opened last is connected, so what is missing is TLS. */
+static bool has_peer(const struct rb_call *call) {
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    return call->opened && getpeername(call->fd, (struct sockaddr *)&peer, &len) == 0;
+}
+
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents) {
     struct rb_call *call = timer->data;
     int64_t now_ms = rb_clock_ms();
@@ -229,6 +241,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents) {
         call->end.timed_out = true;
     else if (!call->end.connected && now_ms >= call->connect_by_ms)
         call->end.connect_overdue = true;
+    call->end.handshaking = call->end.connect_overdue && has_peer(call);
     if (call->end.timed_out || call->end.connect_overdue)
         finish(call);
     else
@@ -244,6 +257,7 @@ static void on_go(struct rb_dialer *dialer, bool resolved) {
         end_soon(call, CURLE_COULDNT_RESOLVE_HOST);
         return;
     }
+    call->connect_by_ms = rb_clock_ms() + call->connect_ms;
     curl_easy_setopt(call->easy, CURLOPT_RESOLVE, rb_dial_addresses(dialer));
     if (rb_transfers_add(caller->transfers, call->easy, dialer->lane) == RB_OK)
         call->running = true;
@@ -359,7 +373,8 @@ static bool set_request(struct rb_call *call, const struct rb_call_order *order)
                          (curl_off_t)request->body_len);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
     }
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)order->connect_ms);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)order->connect_ms + CURL_LATE_MS);
     return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
                             plain ? NULL : request->method) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK &&
@@ -389,6 +404,7 @@ struct rb_call *rb_call_start(struct rb_caller *caller, const struct rb_call_ord
     rb_buffer_clear(&call->body);
     call->body.limit = (size_t)order->max_bytes;
     call->started_us = rb_clock_us();
+    call->connect_ms = order->connect_ms;
     call->connect_by_ms = now_ms + order->connect_ms;
     call->deadline_ms = order->deadline_ms;
     arm(call, now_ms);

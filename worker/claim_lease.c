@@ -30,6 +30,8 @@ struct rb_waiters {
     size_t count;
     size_t resting;      /* not blocked: so a turn need not look at all of them */
     unsigned generation; /* of the lease under which the last claim was sent */
+    uint64_t first;      /* number of that claim, and */
+    size_t want;         /* how many it asked for */
     struct waiter at[];
 };
 
@@ -58,7 +60,9 @@ static void on_claimed(void *ctx, enum rb_status status, const struct redisReply
     bool lost = false;
     for (size_t i = 2; i + 1 < reply->elements; i += 2)
         lost |= !take(w, reply->element[i], reply->element[i + 1]);
-    rb_claims_answered(w, reply->elements / 2 - 1, reply->element[1]->integer > 0);
+    size_t claimed = reply->elements / 2 - 1;
+    rb_lease_numbers_used(w->lease, w->waiters->first, w->waiters->want, claimed);
+    rb_claims_answered(w, claimed, reply->element[1]->integer > 0);
     if (lost)
         rb_held_compare(w);
 }
@@ -74,8 +78,9 @@ static void ask(struct rb_worker *w, size_t want) {
     waiters->generation = rb_lease_generation(w->lease);
     rb_key_workers(&w->keys, &workers);
     rb_key_held(&w->keys, id, &held);
-    snprintf(first, sizeof first, "%llu",
-             (unsigned long long)rb_lease_numbers(w->lease, want));
+    waiters->want = want;
+    waiters->first = rb_lease_numbers(w->lease, want);
+    snprintf(first, sizeof first, "%llu", (unsigned long long)waiters->first);
     snprintf(most, sizeof most, "%zu", want);
     keys[0] = rb_key_text(&workers);
     keys[1] = rb_key_text(&held);

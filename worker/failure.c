@@ -59,6 +59,9 @@ enum rb_failure rb_failure_of_call(const struct rb_call_end *end, const char **s
                    sentence);
     if (end->head_too_large)
         return say(RB_FAIL_TOO_LARGE, "the head of the answer is too large", sentence);
+    if (end->connect_overdue && end->handshaking)
+        return say(RB_FAIL_TLS, "the TLS handshake with the service took too long",
+                   sentence);
     if (end->connect_overdue)
         return say(RB_FAIL_CONNECT, "the service did not accept a connection in time",
                    sentence);

@@ -15,7 +15,8 @@ struct rb_call_end {
     bool unresolved;      /* its host has no address */
     bool denied;          /* the address is not allowed by the network rules */
     bool timed_out;       /* its deadline passed */
-    bool connect_overdue; /* the time to connect passed */
+    bool connect_overdue; /* the time to connect passed … */
+    bool handshaking;     /* … while TLS was being negotiated */
     bool connected;       /* a connection was there */
     bool answered;        /* a byte of the answer came */
     bool body_too_large;

@@ -228,7 +228,6 @@ static void judge(struct rb_flight *f, const struct rb_answer *answer) {
 
 void rb_finish_on_answer(void *ctx, const struct rb_answer *answer) {
     struct rb_flight *f = ctx;
-    struct rb_worker *w = f->worker;
     f->call = NULL;
     rb_backend_called(f->backend, answer->took_us);
     if (answer->failure == RB_FAILURES) {
@@ -237,8 +236,7 @@ void rb_finish_on_answer(void *ctx, const struct rb_answer *answer) {
     }
     enum rb_failure failure = answer->failure;
     const char *sentence = answer->sentence;
-    if (failure == RB_FAIL_TIMEOUT && f->job.expires &&
-        f->job.expires <= rb_worker_unix_ms(w)) {
+    if (failure == RB_FAIL_TIMEOUT && f->until_expiry) {
         failure = RB_FAIL_EXPIRED;
         sentence = "the job expired before the service answered";
     }

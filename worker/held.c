@@ -162,7 +162,7 @@ void rb_held_give_back(struct rb_flight *f) {
     rb_finish_confirmed(f, RB_OK, "");
 }
 
-bool rb_held_idle(const struct rb_worker *w) {
+static bool is_idle(const struct rb_worker *w) {
     return w->held->settled.count == 0 && w->held->returned.count == 0;
 }
 
@@ -320,8 +320,8 @@ bool rb_held_leave(struct rb_worker *w) {
     struct rb_key workers, held, retry;
     if (!w->ready || w->held->leaving == HAS_LEFT)
         return true;
-    if (w->held->leaving == ASKED_TO_LEAVE)
-        return false;
+    if (w->held->leaving == ASKED_TO_LEAVE || !is_idle(w))
+        return false; /* what is settled must not be given back */
     w->held->leaving = ASKED_TO_LEAVE;
     rb_lease_end(w);
     rb_key_workers(&w->keys, &workers);

@@ -27,7 +27,5 @@ void rb_held_park(struct rb_flight *f);
 void rb_held_bury(struct rb_flight *f);
 void rb_held_turn(struct rb_worker *w);
 bool rb_held_leave(struct rb_worker *w);
-/* Nothing is gathered or on its way. */
-bool rb_held_idle(const struct rb_worker *w);
 
 #endif

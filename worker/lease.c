@@ -30,6 +30,7 @@ struct rb_lease {
     const char *random; /* the last part of id */
     unsigned generation;
     unsigned beat_generation, reap_generation; /* when they were sent */
+    uint64_t reap_first;
     uint64_t next_claim;
     bool granted; /* Redis knows this lease */
     bool beating; /* a heartbeat is not answered yet */
@@ -90,6 +91,12 @@ uint64_t rb_lease_numbers(struct rb_lease *lease, size_t count) {
     return first;
 }
 
+void rb_lease_numbers_used(struct rb_lease *lease, uint64_t first, size_t count,
+                           size_t used) {
+    if (lease->next_claim == first + count)
+        lease->next_claim = first + used;
+}
+
 static void new_id(struct rb_lease *lease) {
     char host[HOST_MAX + 1] = "", random[2 * RANDOM_BYTES + 1];
     if (gethostname(host, sizeof host) != 0)
@@ -144,6 +151,7 @@ static void on_reaped(void *ctx, enum rb_status status, const struct redisReply 
     rb_worker_heard_time(w, reply->element[0]->integer);
     int64_t jobs = reply->element[1]->integer;
     int64_t poisoned = ((int64_t)reply->elements - 3) / 2;
+    rb_lease_numbers_used(w->lease, w->lease->reap_first, REAP_BATCH, (size_t)poisoned);
     for (size_t i = 3; i + 1 < reply->elements; i += 2)
         if (reply->element[i + 1]->type == REDIS_REPLY_STRING)
             rb_begin(w, (uint64_t)reply->element[i]->integer,
@@ -172,8 +180,8 @@ static void reap(struct rb_worker *w) {
     rb_key_retry(&w->keys, rb_text(NULL, 0), &retry);
     snprintf(most_deliveries, sizeof most_deliveries, "%lld",
              (long long)w->settings->worker.max_deliveries);
-    snprintf(first, sizeof first, "%llu",
-             (unsigned long long)rb_lease_numbers(lease, REAP_BATCH));
+    lease->reap_first = rb_lease_numbers(lease, REAP_BATCH);
+    snprintf(first, sizeof first, "%llu", (unsigned long long)lease->reap_first);
     snprintf(most, sizeof most, "%d", REAP_BATCH);
     const struct rb_text keys[] = {rb_key_text(&workers), rb_key_text(&own)};
     const struct rb_text args[] = {rb_lease_id(lease),  rb_key_text(&held),

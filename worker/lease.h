@@ -24,8 +24,11 @@ struct rb_text rb_lease_job_prefix(const struct rb_lease *lease);
  * about a lease that is over. */
 unsigned rb_lease_generation(const struct rb_lease *lease);
 
-/* Numbers for `count` claims: never given twice in one lease. Returns the first. */
+/* Numbers for `count` claims: none is used twice in one lease. Returns the first. */
 uint64_t rb_lease_numbers(struct rb_lease *lease, size_t count);
+/* Of those only `used` were used. */
+void rb_lease_numbers_used(struct rb_lease *lease, uint64_t first, size_t count,
+                           size_t used);
 
 /* The link is up: renews the lease, or asks for the first one. */
 void rb_lease_renew(struct rb_worker *w);
