@@ -2,11 +2,12 @@
  * and one promise: the callback of every command is called exactly once.
  *
  * While it is down commands are answered with RB_UNAVAILABLE at once (from the loop,
- * never from inside rb_link_call), so that whoever needs them repeated decides that
- * himself when the link says that it is up. Reconnect waits 20 ms doubled up to 500 ms,
- * with full jitter. A command that is not answered in time breaks the link, since answers
- * come in order; behind a blocking command others wait, so that one gets a link of its
- * own. The commands of one turn of the loop leave in one write. */
+ * never from inside rb_link_call, unless there is no memory even to remember it), so that
+ * whoever needs them repeated decides that himself when the link says that it is up.
+ * Reconnect waits 20 ms doubled up to 500 ms, with full jitter. A command that is not
+ * answered in time breaks the link, since answers come in order; behind a blocking
+ * command others wait, so that one gets a link of its own. The commands of one turn of
+ * the loop leave in one write. */
 #ifndef RB_JOBS_LINK_H
 #define RB_JOBS_LINK_H
 
