@@ -9,6 +9,9 @@
 #   jobs      + config/, jansson, hiredis
 #   worker    + jobs/, libcurl                   never notifier/
 #   notifier  + jobs/, llhttp, OpenSSL           never worker/
+# Two doors lead higher: jobs/jwt_key*.c alone sees libcrypto (tokens are signed by the
+# command and verified by the notifier), notifier/hook*.c alone sees libcurl (it asks the
+# web app); no header of theirs shows a type of it.
 # And: only jobs/keys.c spells the names of keys in Redis; nobody calls the functions that
 # cannot be bounded.
 set -eu
@@ -19,6 +22,8 @@ jobs="($config|<(jansson|hiredis/[a-z0-9_/]+)\\.h>|\"jobs/([a-z0-9_]+/)?[a-z0-9_
 worker="($jobs|<(curl/[a-z0-9_]+)\\.h>|\"worker/[a-z0-9_]+\\.h\")"
 notifier="($jobs|<(llhttp|openssl/[a-z0-9_]+)\\.h>|\"notifier/[a-z0-9_]+\\.h\")"
 
+doors='^(jobs/jwt_key[a-z_]*\.c:[0-9]+:.*<openssl/[a-z0-9_]+\.h>|notifier/hook[a-z_]*\.c:[0-9]+:.*<curl/[a-z]+\.h>)'
+
 banned='(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atoll|strtok|alloca|system)'
 key_names='"[^"]*:(queue|retry|due|workers|held|dead|cache|rate|once|meta)(:[^"]*)?"'
 
@@ -26,7 +31,7 @@ key_names='"[^"]*:(queue|retry|due|workers|held|dead|cache|rate|once|meta)(:[^"]
 violations() {
     find "$1/$2" -name '*.[ch]' -exec grep -HnE '^[[:space:]]*#[[:space:]]*include' {} + 2>/dev/null |
         grep -vE "include[[:space:]]*$3([[:space:]]|\$)" |
-        sed "s|^$1/||; s|\$|    (not for $2/)|" || true
+        sed "s|^$1/||; s|\$|    (not for $2/)|" | grep -vE "$doors" || true
 }
 
 check() {
@@ -85,6 +90,9 @@ self_test() {
     expect "worker with the HTTP parser" worker/a.h '#include <llhttp.h>'
     expect "notifier beside its floor" notifier/a.c '#include "worker/call.h"'
     expect "notifier with curl" notifier/a.c '#include <curl/curl.h>'
+    expect "jobs with libcrypto" jobs/jwt.c '#include <openssl/evp.h>'
+    expect "a header with libcrypto" jobs/jwt_key.h '#include <openssl/evp.h>'
+    expect "a header with curl" notifier/hook.h '#include <curl/curl.h>'
     expect "an unknown library" config/a.c '#include <glib.h>'
     expect "a header without its room" worker/a.c '#include "call.h"'
     expect "a key outside keys.c" worker/a.c 'f("ringback:queue:default");'
@@ -93,6 +101,8 @@ self_test() {
     expect "a banned function in a test" tests/a.c '    sprintf(a, "b");'
     allow config/a.c '#include <sys/socket.h>'
     allow jobs/a.c '#include <hiredis/hiredis.h>'
+    allow jobs/jwt_key_read.c '#include <openssl/evp.h>'
+    allow notifier/hook.c '#include <curl/curl.h>'
     allow jobs/keys.c 'f(":queue:");'
     allow worker/a.c '#include "jobs/job.h" /* why */'
     allow notifier/a.c 'n = rb_snprintf(a, b); file_system (c);'
