@@ -42,7 +42,7 @@ static const char *size_step(struct rb_http_body *b, char c) {
 }
 
 static const char *extension_step(struct rb_http_body *b, char c) {
-    if (++b->waste > RB_HTTP_CHUNK_WASTE)
+    if (++b->waste >= RB_HTTP_CHUNK_WASTE)
         return "The chunk extensions and trailers are too long.";
     if (b->state == RB_HTTP_BODY_BLANK) {
         if (c == ';')
@@ -57,16 +57,20 @@ static const char *extension_step(struct rb_http_body *b, char c) {
     return NULL;
 }
 
-static const char *trailer_step(struct rb_http_body *b, char c) {
-    if (++b->waste > RB_HTTP_CHUNK_WASTE)
-        return "The chunk extensions and trailers are too long.";
-    const char *problem = rb_http_lines_step(&b->trailers, c);
+/* Returns how many bytes were taken. */
+static size_t take_trailers(struct rb_http_body *b, const char *bytes, size_t len,
+                            const char **problem) {
+    size_t room = RB_HTTP_CHUNK_WASTE - b->waste;
+    size_t n = rb_http_lines_feed(&b->trailers, bytes, len < room ? len : room, problem);
+    b->waste += n;
     if (b->trailers.over)
         b->state = RB_HTTP_BODY_WHOLE;
-    return problem;
+    else if (n == room && !*problem)
+        *problem = "The chunk extensions and trailers are too long.";
+    return n;
 }
 
-/* One byte outside of the data. */
+/* One byte of what stands around the data. */
 static const char *step(struct rb_http_body *b, char c) {
     switch (b->state) {
     case RB_HTTP_BODY_SIZE:
@@ -87,42 +91,48 @@ static const char *step(struct rb_http_body *b, char c) {
         b->state =
             b->state == RB_HTTP_BODY_DATA_CR ? RB_HTTP_BODY_DATA_LF : RB_HTTP_BODY_SIZE;
         return NULL;
-    default:
-        return trailer_step(b, c);
+    default: /* whole ranges, not steps */
+        return NULL;
     }
+}
+
+/* Of a counted body or of one chunk. Returns how many bytes were taken. */
+static size_t take_data(struct rb_http_body *b, const char *bytes, size_t len,
+                        struct rb_buffer *out, int *status, const char **problem) {
+    size_t n = b->left < len ? (size_t)b->left : len;
+    /* Told from the size alone, before the bytes have come. */
+    if (b->left > out->limit - out->len) {
+        *status = 413;
+        *problem = "The body is too large.";
+        return 0;
+    }
+    rb_buffer_add(out, bytes, n);
+    if (out->status != RB_OK) {
+        *status = 503;
+        *problem = "Out of memory.";
+        return 0;
+    }
+    b->left -= n;
+    if (b->left == 0)
+        b->state =
+            b->state == RB_HTTP_BODY_COUNTED ? RB_HTTP_BODY_WHOLE : RB_HTTP_BODY_DATA_CR;
+    return n;
 }
 
 size_t rb_http_body_feed(struct rb_http_body *b, const char *bytes, size_t len,
                          struct rb_buffer *out, int *status, const char **problem) {
     size_t at = 0;
     *status = 0;
-    while (at < len && b->state != RB_HTTP_BODY_WHOLE) {
-        bool counted = b->state == RB_HTTP_BODY_COUNTED;
-        if (!counted && b->state != RB_HTTP_BODY_DATA) {
+    *problem = NULL;
+    while (at < len && b->state != RB_HTTP_BODY_WHOLE && !*problem) {
+        if (b->state == RB_HTTP_BODY_COUNTED || b->state == RB_HTTP_BODY_DATA)
+            at += take_data(b, bytes + at, len - at, out, status, problem);
+        else if (b->state == RB_HTTP_BODY_TRAILERS)
+            at += take_trailers(b, bytes + at, len - at, problem);
+        else
             *problem = step(b, bytes[at++]);
-            if (*problem) {
-                *status = 400;
-                return at;
-            }
-            continue;
-        }
-        /* Told from the size alone, before the bytes have come. */
-        if (b->left > out->limit - out->len) {
-            *status = 413;
-            *problem = "The body is too large.";
-            return at;
-        }
-        size_t n = b->left < len - at ? (size_t)b->left : len - at;
-        rb_buffer_add(out, bytes + at, n);
-        if (out->status != RB_OK) {
-            *status = 503;
-            *problem = "Out of memory.";
-            return at;
-        }
-        at += n;
-        b->left -= n;
-        if (b->left == 0)
-            b->state = counted ? RB_HTTP_BODY_WHOLE : RB_HTTP_BODY_DATA_CR;
     }
+    if (*problem && *status == 0)
+        *status = 400;
     return at;
 }

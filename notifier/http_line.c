@@ -36,7 +36,7 @@ static const char *end_line(struct rb_http_lines *lines) {
     return NULL;
 }
 
-const char *rb_http_lines_step(struct rb_http_lines *lines, char c) {
+static const char *step(struct rb_http_lines *lines, char c) {
     if (lines->after_cr)
         return c == '\n' ? end_line(lines) : "A CR stands without its LF.";
     if (c == '\r') {
@@ -60,4 +60,26 @@ const char *rb_http_lines_step(struct rb_http_lines *lines, char c) {
     }
     lines->in_line = true;
     return NULL;
+}
+
+/* Most bytes of a head are those of values. */
+static size_t skip_plain(const char *bytes, size_t len) {
+    size_t n = 0;
+    while (n < len && (unsigned char)bytes[n] >= 0x20 && bytes[n] != 0x7f)
+        n++;
+    return n;
+}
+
+size_t rb_http_lines_feed(struct rb_http_lines *lines, const char *bytes, size_t len,
+                          const char **problem) {
+    size_t n = 0;
+    *problem = NULL;
+    while (!lines->over) {
+        if (lines->in_value && !lines->after_cr)
+            n += skip_plain(bytes + n, len - n);
+        if (n == len || (*problem = step(lines, bytes[n])) != NULL)
+            break;
+        n++;
+    }
+    return n;
 }

@@ -20,9 +20,11 @@ struct rb_http_lines {
 void rb_http_lines_head(struct rb_http_lines *lines); /* a request line, then fields */
 void rb_http_lines_trailers(struct rb_http_lines *lines); /* fields alone */
 
-/* Takes one byte; NULL, or a sentence about the mistake (static). Empty lines before the
- * request line are taken silently (RFC 9112 §2.2). */
-const char *rb_http_lines_step(struct rb_http_lines *lines, char byte);
+/* Takes bytes up to the end of the empty line, or up to a mistake, whose byte is not
+ * counted: *problem is a sentence about it then (static), else NULL. Empty lines before
+ * the request line are taken silently (RFC 9112 §2.2). */
+size_t rb_http_lines_feed(struct rb_http_lines *lines, const char *bytes, size_t len,
+                          const char **problem);
 
 bool rb_http_is_token_char(char c); /* RFC 9110 §5.6.2 */
 

@@ -377,14 +377,9 @@ static int read_head(struct rb_http_parser *p) {
  * order of events is the same however the bytes are cut: llhttp hears all bytes before
  * the first one that breaks the lines' discipline or passes the limit. */
 static size_t feed_head(struct rb_http_parser *p, const char *bytes, size_t len) {
-    size_t room = p->limits.head_bytes - p->head.len, n = 0;
-    const char *problem = NULL;
-    while (n < len && n < room && !p->lines.over) {
-        problem = rb_http_lines_step(&p->lines, bytes[n]);
-        if (problem)
-            break;
-        n++;
-    }
+    size_t room = p->limits.head_bytes - p->head.len;
+    const char *problem;
+    size_t n = rb_http_lines_feed(&p->lines, bytes, len < room ? len : room, &problem);
     size_t before = p->head.len;
     rb_buffer_add(&p->head, bytes, n);
     if (p->head.status != RB_OK) {
