@@ -49,8 +49,6 @@ struct rb_link {
     bool doomed;
 };
 
-/* ---- the queues ---- */
-
 static void queue_resize(struct queue *q, size_t room) {
     struct owed *at = malloc(room * sizeof *at);
     if (!at)
@@ -85,8 +83,6 @@ static bool queue_pop(struct queue *q, struct owed *owed) {
     return true;
 }
 
-/* ---- answering ---- */
-
 static void answer(const struct owed *owed, enum rb_status status,
                    const struct redisReply *reply) {
     free(owed->call);
@@ -109,8 +105,6 @@ static void refuse(struct rb_link *link, const struct owed *owed, enum rb_status
     queue_push(&link->refused, &later);
     rb_redis_connection_wake(link->connection);
 }
-
-/* ---- sending ---- */
 
 /* RB_OK when a command may be written and its answer awaited. */
 static enum rb_status ready(struct rb_link *link) {
@@ -154,8 +148,6 @@ void rb_link_call(struct rb_link *link, int64_t timeout_ms, rb_link_reply_fn *fn
     else
         refuse(link, &owed, status);
 }
-
-/* ---- scripts ---- */
 
 static struct script_call *new_script_call(const struct rb_script *script,
                                            size_t key_count, const struct rb_text *keys,
@@ -232,8 +224,6 @@ static void repeat_with_source(struct rb_link *link, struct owed *owed) {
     await(link, owed);
 }
 
-/* ---- what the connection tells ---- */
-
 static void on_up(void *owner) {
     struct rb_link *link = owner;
     link->alarm_ms = INT64_MAX;
@@ -308,8 +298,6 @@ static const struct rb_redis_connection_events events = {
     .on_turn = on_turn,
     .on_alarm = on_alarm,
 };
-
-/* ---- birth and end ---- */
 
 struct rb_link *rb_link_new(struct ev_loop *loop, const struct rb_link_options *options) {
     struct rb_link *link = calloc(1, sizeof *link);

@@ -87,8 +87,6 @@ void rb_channel_forget(struct rb_link *link, const struct rb_keys *keys,
     rb_link_call(link, 0, fn, ctx, 2, argv);
 }
 
-/* ---- asking ---- */
-
 /* Four questions, one answer: whoever is answered last gives the whole. */
 struct asking {
     rb_channel_info_fn *fn;

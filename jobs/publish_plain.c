@@ -62,8 +62,6 @@ static struct rb_text text_of_reply(const struct redisReply *reply) {
                                              : rb_text(NULL, 0);
 }
 
-/* ---- the sweep of old markers, which nobody waits for ---- */
-
 struct sweeping {
     struct rb_link *link;
     struct rb_key meta;
@@ -114,8 +112,6 @@ static void sweep(const struct plain *p) {
     rb_link_call(p->link, 0, on_swept, s, 5, argv);
 }
 
-/* ---- step 3 ---- */
-
 static void on_heard(void *ctx, enum rb_status status, const struct redisReply *reply) {
     struct plain *p = ctx;
     bool understood = reply && reply->type == REDIS_REPLY_INTEGER;
@@ -165,8 +161,6 @@ static void tell(struct plain *p, struct rb_text id) {
     rb_link_call(p->link, 0, on_noted, p, 3, meta_expire);
     free(payload);
 }
-
-/* ---- steps 2 and 1 ---- */
 
 static void on_added(void *ctx, enum rb_status status, const struct redisReply *reply) {
     struct plain *p = ctx;

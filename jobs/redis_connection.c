@@ -103,8 +103,6 @@ static void close_down(struct rb_redis_connection *c) {
     c->reply_bytes = 0;
 }
 
-/* ---- failing, and coming back ---- */
-
 /* Full jitter: a crowd that lost Redis together does not come back together. */
 static void wait_for_next_attempt(struct rb_redis_connection *c) {
     int64_t most = BACKOFF_FIRST_MS;
@@ -175,8 +173,6 @@ static void give_up_errno(struct rb_redis_connection *c, const char *what, int e
     snprintf(why, sizeof why, "%s: %s", what, strerror(error));
     give_up(c, why);
 }
-
-/* ---- bytes ---- */
 
 static void take_greeting(struct rb_redis_connection *c, const struct redisReply *reply) {
     enum rb_status status = rb_greeting_judge(c->options.address, reply, &c->greeting);
@@ -322,8 +318,6 @@ out:
     leave(c);
 }
 
-/* ---- watchers ---- */
-
 static void on_readable(struct ev_loop *loop, struct ev_io *watcher, int events) {
     struct rb_redis_connection *c = watcher->data;
     (void)loop;
@@ -408,8 +402,6 @@ static void on_soon(struct ev_loop *loop, struct ev_timer *watcher, int events) 
     (void)watcher;
     (void)events;
 }
-
-/* ---- what the owner calls ---- */
 
 struct rb_redis_connection *
 rb_redis_connection_new(struct ev_loop *loop,

@@ -79,8 +79,6 @@ static void say(struct rb_subscriber *s, enum verb verb, struct rb_text name) {
     rb_redis_connection_wake(s->connection);
 }
 
-/* ---- what the connection tells ---- */
-
 static void forget_names(struct rb_subscriber *s) {
     rb_buffer_fini(&s->names);
     s->name_count = 0;
@@ -178,8 +176,6 @@ static const struct rb_redis_connection_events connection_events = {
     .on_turn = on_turn,
     .on_alarm = on_alarm,
 };
-
-/* ---- what the owner calls ---- */
 
 struct rb_subscriber *rb_subscriber_new(struct ev_loop *loop,
                                         const struct rb_subscriber_options *options,

@@ -58,8 +58,6 @@ static int check_files(char **files) {
     return errors.count > 0 ? RB_EXIT_CONFIG : RB_EXIT_OK;
 }
 
-/* ---- Redis ---- */
-
 struct server {
     char version[32];
     char policy[32];

@@ -40,8 +40,6 @@ struct rb_verb {
 extern const struct rb_verb rb_verb_enqueue, rb_verb_wait, rb_verb_listen,
     rb_verb_publish, rb_verb_check, rb_verb_status, rb_verb_dead;
 
-/* ---- arguments.c ---- */
-
 /* One option of a verb: --name, or --name VALUE when `value` is set. */
 struct rb_cli_option {
     const char *name; /* with its dashes; NULL ends the table */
@@ -63,8 +61,6 @@ int64_t rb_cli_duration(const struct rb_cli *cli, const char *option, const char
                         int64_t standard);
 
 void rb_cli_print_verb(FILE *out, const struct rb_verb *verb);
-
-/* ---- session.c ---- */
 
 /* "ringback: …" on stderr. */
 void rb_cli_say(const char *format, ...) RB_PRINTF(1, 2);

@@ -30,8 +30,6 @@ struct dead {
     bool all;
 };
 
-/* ---- reading them ---- */
-
 static void add_corpse(struct dead *dead, const struct redisReply *member,
                        const struct redisReply *score) {
     struct corpse *c = &dead->at[dead->count];
@@ -71,8 +69,6 @@ static bool fetch(struct dead *dead, long long count) {
     rb_cli_settle(dead->cli);
     return !dead->failed;
 }
-
-/* ---- list and show ---- */
 
 static void add_field(struct rb_buffer *out, const struct corpse *c, const char *name) {
     struct rb_text encoded;
@@ -116,8 +112,6 @@ static int list(struct dead *dead) {
         print_corpse(&dead->at[i], false);
     return RB_EXIT_OK;
 }
-
-/* ---- retry and drop ---- */
 
 static void on_exec(void *ctx, enum rb_status status, const struct redisReply *reply) {
     struct dead *dead = ctx;
@@ -232,8 +226,6 @@ static int each(struct dead *dead, bool (*what)(struct dead *, const struct corp
         rb_cli_say("%zu of %zu are not among the dead", wanted - count, wanted);
     return dead->failed || count < wanted ? RB_EXIT_FAILURE : RB_EXIT_OK;
 }
-
-/* ---- the verb ---- */
 
 static int act(struct dead *dead, const char *verb, long long limit) {
     bool listing = strcmp(verb, "list") == 0;

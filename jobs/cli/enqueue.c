@@ -23,8 +23,6 @@ struct order {
     char channel[RB_CHANNEL_MAX + 1];
 };
 
-/* ---- the parameters ---- */
-
 static json_t *load_json(const struct rb_cli *cli, const char *what,
                          struct rb_text text) {
     json_error_t error;
@@ -78,8 +76,6 @@ static void read_params_file(struct order *o, const char *path) {
     o->job.params = params;
 }
 
-/* ---- what the definitions say ---- */
-
 /* Definitions are the workers' own; on a host that has none, the job goes as it is. */
 static struct rb_services *load_services(const struct order *o) {
     struct rb_errors errors = {0};
@@ -131,8 +127,6 @@ static bool follow_definition(struct order *o) {
         rb_cli_say("%s", status == RB_INVALID ? error.text : rb_status_text(status));
     return status == RB_OK;
 }
-
-/* ---- sending ---- */
 
 static bool write_job(const struct order *o, struct rb_buffer *json) {
     struct rb_job again;
@@ -206,8 +200,6 @@ out:
     rb_buffer_fini(&json);
     return code;
 }
-
-/* ---- the verb ---- */
 
 static int order(struct order *o, const char *params, char **words) {
     struct rb_services *services = load_services(o);

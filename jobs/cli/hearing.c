@@ -47,8 +47,6 @@ static struct heard *find(struct rb_hearing *hearing, struct rb_text key) {
     return NULL;
 }
 
-/* ---- reading the stream ---- */
-
 static bool is_string(const struct redisReply *reply) {
     return reply->type == REDIS_REPLY_STRING;
 }
@@ -185,8 +183,6 @@ static void read_on(struct heard *h) {
     rb_cli_ask(hearing->cli, on_page, h, 6, range);
 }
 
-/* ---- the connections ---- */
-
 static void on_link(void *ctx, bool up) {
     struct rb_hearing *hearing = ctx;
     for (size_t i = 0; up && i < hearing->count; i++)
@@ -227,8 +223,6 @@ static void on_message(void *ctx, struct rb_text name, struct rb_text payload) {
     else if (h)
         hearing->events.on_raw(hearing->ctx, h->name, payload);
 }
-
-/* ---- what the verbs call ---- */
 
 struct rb_hearing *rb_hearing_new(struct rb_cli *cli,
                                   const struct rb_hearing_events *events, void *ctx) {

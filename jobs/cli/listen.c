@@ -29,8 +29,6 @@ struct listening {
     struct rb_buffer input;
 };
 
-/* ---- what is printed ---- */
-
 static void add_time(struct rb_buffer *out, uint64_t ms) {
     char text[32];
     struct tm utc;
@@ -130,8 +128,6 @@ static void on_state(void *ctx, bool up, const char *why) {
     l->was_up = true;
 }
 
-/* ---- what is typed ---- */
-
 static bool add_channel(struct listening *l, struct rb_text name) {
     struct rb_stream_id since;
     if (!rb_hearing_since(l->cli, l->since, name, &since))
@@ -191,8 +187,6 @@ static void on_idle(struct ev_loop *loop, struct ev_timer *timer, int events) {
     (void)events;
     ev_break(loop, EVBREAK_ALL);
 }
-
-/* ---- the verb ---- */
 
 static int listen_to(struct listening *l, char **channels, int64_t idle_ms) {
     struct ev_loop *loop = l->cli->loop;

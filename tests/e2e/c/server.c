@@ -29,8 +29,6 @@ static void die(const char *what) {
     abort();
 }
 
-/* ---- redis-server ---- */
-
 static void exec_server(const struct server *server) {
     const char *argv[32] = {"redis-server", "--port",       "0",
                             "--unixsocket", server->socket, "--dir",
@@ -148,8 +146,6 @@ void server_address(const struct server *server, struct rb_redis_address *addres
     assert_int_equal(rb_redis_address_parse(rb_text_of(url), address, NULL), RB_OK);
 }
 
-/* ---- a fake ---- */
-
 struct fake_peer {
     struct fake *fake;
     struct fake_peer *next;
@@ -231,8 +227,6 @@ void fake_end(struct fake *fake) {
         free(peer);
     }
 }
-
-/* ---- the loop ---- */
 
 static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events) {
     (void)loop;
