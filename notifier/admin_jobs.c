@@ -42,6 +42,7 @@ static void free_if_done(struct asked *a) {
     if (a->pushing || a->waiting)
         return;
     rb_exchange_on_gone(a->exchange, NULL, NULL);
+    rb_exchange_on_stop(a->exchange, NULL, NULL);
     rb_exchange_release(a->exchange);
     free(a);
 }
@@ -118,6 +119,13 @@ static void on_patience(struct ev_loop *loop, ev_timer *timer, int revents) {
     (void)loop;
     (void)revents;
     give_up_waiting(timer->data);
+}
+
+static void on_stop(void *ctx, struct rb_exchange *exchange) {
+    struct asked *a = ctx;
+    (void)exchange;
+    if (a->waiting)
+        give_up_waiting(a);
 }
 
 static void on_gone(void *ctx, struct rb_exchange *exchange) {
@@ -240,6 +248,7 @@ static void begin(struct asked *a, const struct rb_buffer *json) {
     struct rb_key key;
     a->pushing = true;
     rb_exchange_on_gone(a->exchange, on_gone, a);
+    rb_exchange_on_stop(a->exchange, on_stop, a);
     if (a->wait_s > 0) {
         a->heard.sink = &sink;
         a->heard.owner = a;

@@ -93,6 +93,12 @@ void rb_exchange_on_gone(struct rb_exchange *x,
     x->ctx = ctx;
 }
 
+void rb_exchange_on_stop(struct rb_exchange *x,
+                         void (*fn)(void *ctx, struct rb_exchange *exchange), void *ctx) {
+    x->on_stop = fn;
+    x->stop_ctx = ctx;
+}
+
 const struct rb_http_request *rb_exchange_request(const struct rb_exchange *x) {
     return rb_http_parser_request(x->parser);
 }
@@ -346,8 +352,13 @@ static void http_leave(struct rb_connection *c) {
 /* A request that is being handled is answered first; `finish` closes then. */
 static void http_stop(struct rb_connection *c) {
     struct rb_exchange *x = c->work;
-    if (!x || !x->whole)
+    void (*fn)(void *, struct rb_exchange *) = x ? x->on_stop : NULL;
+    if (!x || !x->whole) {
         rb_connection_doom(c, RB_COUNTS, NULL);
+    } else if (fn) {
+        x->on_stop = NULL;
+        fn(x->stop_ctx, x);
+    }
 }
 
 const struct rb_role rb_role_http = {.name = "http",

@@ -58,5 +58,9 @@ bool rb_exchange_gone(const struct rb_exchange *exchange);
  * waits for something on its behalf can stop. NULL takes it back. */
 void rb_exchange_on_gone(struct rb_exchange *exchange,
                          void (*fn)(void *ctx, struct rb_exchange *exchange), void *ctx);
+/* The same when the process is to end: it goes on until the exchange is answered, so that
+ * whoever waits answers with what there is. */
+void rb_exchange_on_stop(struct rb_exchange *exchange,
+                         void (*fn)(void *ctx, struct rb_exchange *exchange), void *ctx);
 
 #endif

@@ -14,6 +14,8 @@ struct rb_exchange {
     struct rb_http_parser *parser;    /* NULL: the request was dropped */
     void (*on_gone)(void *ctx, struct rb_exchange *exchange);
     void *ctx;
+    void (*on_stop)(void *ctx, struct rb_exchange *exchange);
+    void *stop_ctx;
     char *ahead; /* bytes behind the request */
     size_t ahead_len;
     uint32_t refs; /* holders; the connection is not counted */

@@ -125,6 +125,18 @@ def test_a_client_that_does_not_wait_for_the_end(redis, service, worker, ready):
                what="nobody to wait")  # fmt: skip
 
 
+def test_a_notifier_that_ends_does_not_keep_them_waiting(redis, ready):
+    started = ready(drain_timeout="60s")
+    with Http(started.admin) as client:
+        client.request("POST", "/jobs/quote?channel=c", {"Prefer": "wait=30"}, "{}")
+        wait_until(lambda: get(started.admin + "/channels/c").json()["waiters"] == 1)
+        started.terminate()
+        answer = client.response()
+        assert answer.status == 202 and answer.json()["channel"] == "c"
+        assert answer.headers["connection"] == "close"
+    assert started.wait() == 0
+
+
 @pytest.mark.parametrize("path,body,status", [
     ("/jobs/quote", "[]", 400), ("/jobs/quote", "x", 400), ("/jobs/quote", "{", 400),
     ("/jobs/quote", "{} {}", 400), ("/jobs/quote", '{"a":1,"a":2}', 400), ("/jobs/quote", "null", 400),
