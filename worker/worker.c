@@ -38,9 +38,7 @@ struct running {
 static void on_turn_begins(struct ev_loop *loop, ev_check *check, int revents) {
     struct rb_worker *w = check->data;
     (void)loop, (void)revents;
-    w->ahead_ms += w->now_ms;
     w->now_ms = rb_clock_ms();
-    w->ahead_ms -= w->now_ms;
 }
 
 /* The order matters: what ended makes room, room makes claims, and the links, whose turn

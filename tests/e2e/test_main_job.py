@@ -92,6 +92,21 @@ def test_a_failure_is_told(redis, service, worker, notifier, connect):
     assert event["error"]["code"] == "http_status" and event["error"]["status"] == 503
 
 
+def test_the_event_says_when(redis, service, worker, notifier):
+    """`at` is when the service had answered, by Redis's clock; not when the job began."""
+    service.define("quote", "/v1/${symbol}?gate=g", ["symbol"])
+    worker()
+    client = WebSocket(notifier().url, "c1")
+    redis.push(quote("c1"))
+    service.wait_open(1)
+    asked = redis.now_ms()
+    wait_until(lambda: redis.now_ms() > asked + 300, what="the service to take its time")
+    opened = redis.now_ms()
+    service.open("g")
+    event = terminal(client)
+    assert opened - 5 <= event["at"] <= redis.now_ms() + 5, (opened, event["at"])
+
+
 def test_numbers_keep_their_digits(redis, service, worker, notifier):
     digits = '{"price":0.1000,"big":123456789012345678901234567890,"e":1e400}'
     service.define("quote", "/?json=" + escape(digits), ["symbol"])
