@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from peers.clients import WebSocket
-from peers.process import ROOT
+from peers.process import ROOT, wait_until
 
 README = (ROOT / "README.md").read_text()
 
@@ -76,3 +76,32 @@ def test_links():
     for page in ROOT.glob("*.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} points to {target}"
+
+
+@pytest.mark.parametrize("outcome", ["done", "failed"])
+def test_the_page_waits(redis, notifier, folder, outcome):
+    """The three lines of the page, in Chromium; only the addresses are made absolute."""
+    if not os.path.exists("/usr/bin/chromedriver"):
+        pytest.skip("Chromium is not on this machine")
+    from peers.browser import Browser
+
+    base = notifier().url
+    text = snippet("html")
+    assert text.count('"/ringback.js"') == 1 and text.count('"/wait/') == 1
+    text = text.replace('"/ringback.js"', f'"{base}/ringback.js"')
+    text = text.replace('"/wait/', f'"{base}/wait/')
+    page = folder / "page.html"
+    page.write_text(f"<!doctype html><title>x</title><p id=price>…</p>{text}")
+    browser = Browser(folder)
+    try:
+        browser.get(f"file://{page}")
+        assert browser.text("#price") == "…"
+        if outcome == "done":
+            redis.publish("page:4711", {"event": "done", "job": "j", "data": {"price": 184.2}})
+        else:
+            error = {"code": "timeout", "message": "The service did not answer in time."}
+            redis.publish("page:4711", {"event": "failed", "job": "j", "error": error})
+        said = {"done": "184.2", "failed": "The service did not answer in time."}[outcome]
+        wait_until(lambda: browser.text("#price") == said, what=said)
+    finally:
+        browser.quit()
