@@ -53,7 +53,7 @@ struct fake {
 void fake_start(struct fake *fake, struct ev_loop *loop);
 void fake_end(struct fake *fake);
 
-/* Runs the loop until *flag, or fails the test after five seconds. */
+/* Runs the loop until *flag, or fails the test when it takes too long. */
 void run_until(struct ev_loop *loop, const bool *flag);
 /* Runs it until *count >= wanted. */
 void run_until_count(struct ev_loop *loop, const int *count, int wanted);
