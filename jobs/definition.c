@@ -57,6 +57,13 @@ static void read_channel(struct rb_reading *r, const struct rb_yaml *node) {
             rb_template_compile(node, RB_PLACE_CHANNEL, &names, r->errors);
 }
 
+static void read_request(struct rb_reading *r, const struct rb_yaml *node) {
+    if (node)
+        rb_read_request(r, node);
+    else if (!rb_yaml_get(r->root, "calls"))
+        rb_yaml_error(r->root, r->errors, "\"request\" is missing");
+}
+
 static const struct section {
     const char *key;
     bool required;
@@ -66,13 +73,17 @@ static const struct section {
     {"description", false, read_description},
     {"params", false, read_params},
     {"channel", false, read_channel},
-    {"request", true, rb_read_request},
+    {"request", false, read_request},
     {"secrets", false, rb_read_secrets},
     {"timeout", false, rb_read_timeout},
     {"result", false, rb_read_result},
     {"progress", false, rb_read_progress},
     {"network", false, rb_read_network},
     {"retry", false, rb_read_retry},
+    {"hedge", false, rb_read_hedge},
+    {"calls", false, rb_read_calls},
+    {"need", false, rb_read_need},
+    {"deadline", false, rb_read_deadline},
     {"concurrency", false, rb_read_concurrency},
     {"rate_limit", false, rb_read_rate_limit},
     {"circuit_breaker", false, rb_read_circuit_breaker},
@@ -142,6 +153,7 @@ void rb_definition_free(struct rb_definition *definition) {
     rb_template_free(definition->channel);
     rb_request_template_free(definition->request);
     rb_result_free(definition);
+    rb_calls_free(definition);
     rb_network_free(definition->network.allow);
     rb_network_free(definition->network.deny);
     rb_schedule_free(definition->schedule);

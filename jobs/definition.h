@@ -29,6 +29,17 @@ struct rb_selection {
     char *pointer; /* JSON Pointer (RFC 6901) */
 };
 
+struct rb_definition;
+
+/* One of the calls of a job that asks several services. Of its definition request,
+ * timeout, retry, result and hedge are set; the rest is as the whole says. */
+struct rb_leg {
+    char *name;
+    struct rb_definition *definition;
+};
+#define RB_LEGS_MAX 32
+#define RB_NEED_SETTLED 0
+
 /* Read-only after loading; owned by its rb_services. */
 struct rb_definition {
     char *service;
@@ -37,7 +48,15 @@ struct rb_definition {
     struct rb_params *params;
     json_t *secrets;             /* name → value */
     struct rb_template *channel; /* NULL: a job must name its channel to be heard */
-    struct rb_request_template *request;
+    struct rb_request_template *request; /* NULL when there are calls */
+    struct {
+        struct rb_leg *legs;
+        size_t count;        /* 0: there is one request */
+        int64_t need;        /* answers that make it done; or when all have ended:
+                                RB_NEED_SETTLED */
+        int64_t deadline_ms; /* closes with what is there; 0 = none */
+    } calls;
+    int64_t hedge_after_ms; /* a slow call is made a second time; 0 = never */
     struct {
         int64_t connect, per_try, total; /* ms */
     } timeout;

@@ -31,11 +31,16 @@ rb_section_fn rb_read_concurrency;
 rb_section_fn rb_read_rate_limit;
 rb_section_fn rb_read_circuit_breaker;
 rb_section_fn rb_read_cache;
+rb_section_fn rb_read_hedge;
+rb_section_fn rb_read_calls;
+rb_section_fn rb_read_need;
+rb_section_fn rb_read_deadline;
 rb_section_fn rb_read_max_queue_time;
 rb_section_fn rb_read_schedule;
 rb_section_fn rb_read_of_schedule;
 
 void rb_request_template_free(struct rb_request_template *request);
 void rb_result_free(struct rb_definition *definition);
+void rb_calls_free(struct rb_definition *definition);
 
 #endif
