@@ -39,6 +39,19 @@ static void int_member(struct rb_buffer *out, const char *key, int64_t value) {
     rb_buffer_int(out, value);
 }
 
+static void write_origin(struct rb_buffer *out, const struct rb_event_origin *origin) {
+    if (origin->shared)
+        rb_buffer_string(out, ",\"shared\":true");
+    if (origin->cached)
+        int_member(out, ",\"cached\":true,\"age\":", origin->age_ms);
+    if (origin->stale)
+        rb_buffer_string(out, ",\"stale\":true");
+    if (origin->missing.len > 0) {
+        rb_buffer_string(out, ",\"missing\":");
+        rb_buffer_text(out, origin->missing);
+    }
+}
+
 static void open_event(struct rb_buffer *out, const struct rb_event_head *head,
                        struct rb_text event) {
     text_member(out, "{\"channel\":", head->channel);
@@ -50,6 +63,8 @@ static void open_event(struct rb_buffer *out, const struct rb_event_head *head,
     int_member(out, ",\"at\":", head->at);
     if (head->trace.len > 0)
         text_member(out, ",\"trace\":", head->trace);
+    if (head->origin)
+        write_origin(out, head->origin);
 }
 
 /* On one line, since some transports end a message with one. */
@@ -59,12 +74,18 @@ static void close_with_data(struct rb_buffer *out, struct rb_text data_json) {
     rb_buffer_char(out, '}');
 }
 
-static void close_with_error(struct rb_buffer *out, const struct rb_event_error *error) {
-    text_member(out, ",\"error\":{\"code\":", rb_text_of(rb_failure_code(error->code)));
+void rb_event_error_json(struct rb_buffer *out, const struct rb_event_error *error) {
+    text_member(out, "{\"code\":", rb_text_of(rb_failure_code(error->code)));
     text_member(out, ",\"message\":", rb_text_of(error->message));
     if (error->status > 0)
         int_member(out, ",\"status\":", error->status);
-    rb_buffer_string(out, "}}");
+    rb_buffer_char(out, '}');
+}
+
+static void close_with_error(struct rb_buffer *out, const struct rb_event_error *error) {
+    rb_buffer_string(out, ",\"error\":");
+    rb_event_error_json(out, error);
+    rb_buffer_char(out, '}');
 }
 
 void rb_event_started(struct rb_buffer *out, const struct rb_event_head *head) {
@@ -76,6 +97,16 @@ void rb_event_retrying(struct rb_buffer *out, const struct rb_event_head *head,
                        int attempt, int64_t delay_ms,
                        const struct rb_event_error *error) {
     open_event(out, head, RB_TEXT("retrying"));
+    int_member(out, ",\"attempt\":", attempt);
+    int_member(out, ",\"delay\":", delay_ms);
+    close_with_error(out, error);
+}
+
+void rb_event_part_retrying(struct rb_buffer *out, const struct rb_event_head *head,
+                            struct rb_text part, int attempt, int64_t delay_ms,
+                            const struct rb_event_error *error) {
+    open_event(out, head, RB_TEXT("retrying"));
+    text_member(out, ",\"part\":", part);
     int_member(out, ",\"attempt\":", attempt);
     int_member(out, ",\"delay\":", delay_ms);
     close_with_error(out, error);

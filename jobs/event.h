@@ -11,13 +11,25 @@
 #include "config/status.h"
 #include "jobs/stream_id.h"
 
+/* Where a result is from, when it is not simply the answer to a call of this job: members
+ * before `data`, each of which is there only when it says something. */
+struct rb_event_origin {
+    bool shared;            /* another job asked the same, and the call was made once */
+    bool cached;            /* it is from the cache … */
+    bool stale;             /* … and older than its ttl, since the call failed */
+    int64_t age_ms;         /* since it was answered; with cached */
+    struct rb_text missing; /* of several calls, those that gave no answer: a JSON array
+                               of their names; len 0: none */
+};
+
 /* What every event says. job, service and trace are left out when empty. */
 struct rb_event_head {
     struct rb_text channel;
     struct rb_text job;
     struct rb_text service;
     struct rb_text trace;
-    int64_t at; /* unix ms */
+    int64_t at;                           /* unix ms */
+    const struct rb_event_origin *origin; /* may be NULL */
 };
 
 /* error.code of a `failed` or `retrying` event: the words of the contract. */
@@ -52,12 +64,18 @@ struct rb_event_error {
 void rb_event_started(struct rb_buffer *out, const struct rb_event_head *head);
 void rb_event_retrying(struct rb_buffer *out, const struct rb_event_head *head,
                        int attempt, int64_t delay_ms, const struct rb_event_error *error);
+/* The same, of one of several calls. */
+void rb_event_part_retrying(struct rb_buffer *out, const struct rb_event_head *head,
+                            struct rb_text part, int attempt, int64_t delay_ms,
+                            const struct rb_event_error *error);
 void rb_event_partial(struct rb_buffer *out, const struct rb_event_head *head,
                       struct rb_text part, int parts, struct rb_text data_json);
 void rb_event_done(struct rb_buffer *out, const struct rb_event_head *head,
                    struct rb_text data_json);
 void rb_event_failed(struct rb_buffer *out, const struct rb_event_head *head,
                      const struct rb_event_error *error);
+/* The error as it stands in an event: {"code","message"[,"status"]}. */
+void rb_event_error_json(struct rb_buffer *out, const struct rb_event_error *error);
 /* An app's own event: {"channel","event":<name>,"at","data"}. */
 void rb_event_custom(struct rb_buffer *out, const struct rb_event_head *head,
                      struct rb_text name, struct rb_text data_json);

@@ -8,8 +8,8 @@
 
 #include "jobs/event.h"
 
-static const struct rb_event_head head = {
-    {"order:1", 7}, {"j-1", 3}, {"quote", 5}, {NULL, 0}, 1700};
+static const struct rb_event_head head = {{"order:1", 7}, {"j-1", 3}, {"quote", 5},
+                                          {NULL, 0},      1700,       NULL};
 
 static struct rb_buffer out;
 
@@ -54,6 +54,31 @@ static void writes(void **state) {
     rb_event_failed(&out, &head, &error);
     assert_out(HEAD("failed") ",\"error\":{\"code\":\"timeout\",\"message\":"
                               "\"no \\\"answer\\\"\\n\"}}");
+}
+
+static void tells_where_it_is_from(void **state) {
+    (void)state;
+    struct rb_event_origin origin = {0};
+    struct rb_event_head from = head;
+    from.origin = &origin;
+    rb_event_done(&out, &from, RB_TEXT("1"));
+    assert_out(HEAD("done") ",\"data\":1}");
+    origin.shared = true;
+    rb_event_done(&out, &from, RB_TEXT("1"));
+    assert_out(HEAD("done") ",\"shared\":true,\"data\":1}");
+    origin = (struct rb_event_origin){.cached = true, .age_ms = 0};
+    rb_event_done(&out, &from, RB_TEXT("1"));
+    assert_out(HEAD("done") ",\"cached\":true,\"age\":0,\"data\":1}");
+    origin = (struct rb_event_origin){.cached = true, .age_ms = 7, .stale = true};
+    rb_event_done(&out, &from, RB_TEXT("1"));
+    assert_out(HEAD("done") ",\"cached\":true,\"age\":7,\"stale\":true,\"data\":1}");
+    origin = (struct rb_event_origin){.missing = RB_TEXT("[\"a\"]")};
+    rb_event_done(&out, &from, RB_TEXT("{}"));
+    assert_out(HEAD("done") ",\"missing\":[\"a\"],\"data\":{}}");
+    struct rb_event_error error = {RB_FAIL_CONNECT, "no", 0};
+    rb_event_part_retrying(&out, &head, RB_TEXT("x"), 1, 20, &error);
+    assert_out(HEAD("retrying") ",\"part\":\"x\",\"attempt\":1,\"delay\":20,\"error\":{"
+                                "\"code\":\"connect\",\"message\":\"no\"}}");
 }
 
 static void leaves_out(void **state) {
@@ -187,6 +212,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writes, setup, teardown),
         cmocka_unit_test_setup_teardown(leaves_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(tells_where_it_is_from, setup, teardown),
         cmocka_unit_test_setup_teardown(tells_gaps, setup, teardown),
         cmocka_unit_test(codes),
         cmocka_unit_test_setup_teardown(peeks, setup, teardown),
