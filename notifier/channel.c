@@ -222,6 +222,8 @@ void rb_channel_unsubscribe(struct rb_subscription *subscription) {
         return;
     struct rb_channel *channel = group->channel;
     rb_group_remove(subscription);
+    subscription->stands = group->at.set;
+    subscription->stood = group->at.id;
     rb_group_drop_empty(group);
     set_linger(channel, RB_LINGER_NEW);
 }
@@ -239,12 +241,16 @@ struct rb_text rb_subscription_channel(const struct rb_subscription *subscriptio
 }
 
 struct rb_cursor rb_subscription_cursor(const struct rb_subscription *subscription) {
+    if (!subscription->group)
+        return (struct rb_cursor){.given = subscription->stands,
+                                  .id = subscription->stood};
     const struct rb_place *at = &subscription->group->at;
     return (struct rb_cursor){.given = at->set, .id = at->id};
 }
 
 bool rb_subscription_live(const struct rb_subscription *subscription) {
-    return subscription->group == &subscription->group->channel->live;
+    const struct rb_group *group = subscription->group;
+    return !group || group == &group->channel->live;
 }
 
 size_t rb_channel_waiters(const struct rb_channels *all, struct rb_text name) {

@@ -77,7 +77,11 @@ struct rb_subscription {
     void *owner;                     /* likewise */
     struct rb_subscription *sibling; /* the owner's own list; not touched here */
     struct rb_group *group;          /* NULL when not subscribed */
-    TAILQ_ENTRY(rb_subscription) member;
+    union {
+        TAILQ_ENTRY(rb_subscription) member;
+        struct rb_stream_id stood; /* its cursor when it was unsubscribed */
+    };
+    bool stands;  /* stood is one */
     bool told;    /* ->verified was called */
     uint8_t mark; /* the owner's own; not touched here */
 };
@@ -92,10 +96,11 @@ void rb_channel_unsubscribe(struct rb_subscription *subscription);
 /* The sink is not full any more. */
 void rb_channel_resume(struct rb_subscription *subscription);
 
-/* The channel's name, and where the subscriber stands: its cursor. */
+/* The channel's name, while it is subscribed. */
 struct rb_text rb_subscription_channel(const struct rb_subscription *subscription);
+/* Where it stands, or stood when it was unsubscribed. */
 struct rb_cursor rb_subscription_cursor(const struct rb_subscription *subscription);
-/* It has heard all that is kept and hears live now. */
+/* It has heard all that is kept and hears live now; or is not subscribed. */
 bool rb_subscription_live(const struct rb_subscription *subscription);
 
 /* How many subscriptions this process has on the channel; 0 for one nobody waits on. */

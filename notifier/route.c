@@ -32,30 +32,46 @@ static void answer_preflight(struct rb_exchange *x) {
 }
 
 /* A page's script may read why it was refused. */
-static void refuse(struct rb_exchange *x, int status, const char *problem) {
+static void refuse(struct rb_exchange *x, const struct rb_verdict *verdict) {
     struct rb_buffer fields;
     rb_buffer_init(&fields, 4096);
     rb_transport_fields(x, &fields);
-    rb_exchange_problem(x, status, problem, rb_buffer_view(&fields));
+    if (verdict->status == 401 || verdict->error)
+        rb_buffer_string(&fields, "WWW-Authenticate: Bearer realm=\"ringback\"");
+    if (verdict->error)
+        rb_buffer_printf(&fields, ", error=\"%s\", error_description=\"%s\"",
+                         verdict->error, verdict->problem);
+    if (verdict->status == 401 || verdict->error)
+        rb_buffer_string(&fields, "\r\n");
+    if (verdict->status == 503)
+        rb_buffer_string(&fields, "Retry-After: 1\r\n");
+    rb_exchange_problem(x, verdict->status, verdict->problem, rb_buffer_view(&fields));
     rb_buffer_fini(&fields);
 }
 
-static void refuse_counted(struct rb_exchange *x, enum rb_count count, int status,
-                           const char *problem) {
+static void refuse_counted(struct rb_exchange *x, const struct rb_verdict *verdict) {
     struct rb_server *server = rb_exchange_server(x);
     unsigned held;
-    rb_count(server, count, 1);
-    if (rb_server_line(server, RB_LINE_REFUSED, &held))
-        rb_log(RB_LOG_INFO, "wait.refused", RB_I("status", status),
-               RB_T("origin", rb_http_header(rb_exchange_request(x), "origin")),
-               RB_S("why", problem), RB_I("suppressed", held));
-    refuse(x, status, problem);
+    if (!rb_exchange_gone(x)) {
+        rb_count(server, verdict->count, 1);
+        if (rb_server_line(server, RB_LINE_REFUSED, &held))
+            rb_log(RB_LOG_INFO, "wait.refused", RB_I("status", verdict->status),
+                   RB_T("origin", rb_http_header(rb_exchange_request(x), "origin")),
+                   RB_S("why", verdict->problem), RB_I("suppressed", held));
+        refuse(x, verdict);
+    }
 }
 
-static void on_admitted(struct rb_exchange *x, const struct rb_wait *wait, int status,
-                        const char *problem) {
-    if (status != 0)
-        refuse_counted(x, RB_COUNT_REFUSED_ADMISSION, status, problem);
+static void refuse_origin(struct rb_exchange *x) {
+    const struct rb_verdict verdict = {403, "Pages of this origin are not served here.",
+                                       NULL, RB_COUNT_REFUSED_ORIGIN};
+    refuse_counted(x, &verdict);
+}
+
+static void on_admitted(struct rb_exchange *x, const struct rb_wait *wait,
+                        const struct rb_verdict *verdict) {
+    if (verdict->status != 0)
+        refuse_counted(x, verdict);
     else if (!rb_exchange_gone(x))
         rb_transport_of(wait->transport)->begin(x, wait);
 }
@@ -89,8 +105,10 @@ static bool is_broken_handshake(const struct rb_http_request *request) {
 
 static void handle_wait(struct rb_exchange *x) {
     const struct rb_http_request *request = rb_exchange_request(x);
-    const char *cookie = rb_exchange_server(x)->settings->notifier.session_cookie;
-    const char *problem = "";
+    const struct rb_settings *settings = rb_exchange_server(x)->settings;
+    bool cookies = rb_admit_cookies(&settings->notifier.origins, request);
+    const char *cookie = cookies ? settings->notifier.session_cookie : "";
+    struct rb_verdict bad = {0, "", NULL, RB_COUNTS};
     struct rb_wait wait;
     if (request->method == RB_HTTP_OPTIONS) {
         answer_preflight(x);
@@ -106,17 +124,25 @@ static void handle_wait(struct rb_exchange *x) {
                                     "Sec-WebSocket-Version: 13\r\n"));
         return;
     }
-    int status = rb_wait_parse(request, rb_text_of(cookie), &wait, &problem);
-    if (status != 0)
-        refuse(x, status, problem);
+    bad.status = rb_wait_parse(request, rb_text_of(cookie), &wait, &bad.problem);
+    if (bad.status != 0)
+        refuse(x, &bad);
     else if (request->method == RB_HTTP_HEAD && request->upgrade_websocket)
         rb_route_not_allowed(x, "GET");
     else if (request->method == RB_HTTP_HEAD)
         answer_head(x, &wait);
     else if (comes_from_elsewhere(x, &wait))
-        refuse_counted(x, RB_COUNT_REFUSED_ORIGIN, 403, "This origin may not wait here.");
+        refuse_origin(x);
     else
         rb_admit(x, &wait, on_admitted);
+}
+
+/* Weak comparison (RFC 9110 §13.1.2): what compresses on the way weakens the tag. */
+static bool is_known(struct rb_text if_none_match, const char *tag) {
+    char weak[80];
+    snprintf(weak, sizeof weak, "W/%s", tag);
+    return rb_http_list_has(if_none_match, tag) ||
+           rb_http_list_has(if_none_match, weak) || rb_text_is(if_none_match, "*");
 }
 
 static void handle_asset(struct rb_exchange *x, const struct rb_asset *asset) {
@@ -131,7 +157,7 @@ static void handle_asset(struct rb_exchange *x, const struct rb_asset *asset) {
              "ETag: %s\r\nCache-Control: public, max-age=300\r\n"
              "Access-Control-Allow-Origin: *\r\nX-Content-Type-Options: nosniff\r\n",
              tag);
-    if (rb_http_list_has(rb_http_header(request, "if-none-match"), tag))
+    if (is_known(rb_http_header(request, "if-none-match"), tag))
         rb_exchange_answer(x, 304, NULL, RB_TEXT(""), rb_text_of(fields));
     else
         rb_exchange_answer(x, 200, "text/javascript; charset=utf-8",
@@ -147,7 +173,7 @@ static void handle_echo(struct rb_exchange *x) {
                             RB_TEXT("Upgrade: websocket\r\nConnection: Upgrade\r\n"
                                     "Sec-WebSocket-Version: 13\r\n"));
     else if (!rb_admit_origin(origins_of(x), rb_http_header(request, "origin")))
-        refuse_counted(x, RB_COUNT_REFUSED_ORIGIN, 403, "This origin may not ask here.");
+        refuse_origin(x);
     else
         rb_echo_begin(x);
 }

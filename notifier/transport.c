@@ -41,6 +41,12 @@ bool rb_transport_all_marked(const struct rb_connection *c, unsigned mark) {
     return true;
 }
 
+void rb_transport_done(struct rb_subscription *subscription) {
+    subscription->mark |= RB_MARK_DONE;
+    rb_channel_unsubscribe(subscription);
+    rb_connection_touch(subscription->owner);
+}
+
 void rb_transport_cursor(const struct rb_connection *c, struct rb_buffer *out) {
     struct rb_cursor cursors[RB_WAIT_CHANNELS];
     size_t count = 0;

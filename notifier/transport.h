@@ -46,6 +46,9 @@ bool rb_transport_full(const struct rb_subscription *subscription);
 #define RB_MARK_VERIFIED 1u
 #define RB_MARK_DONE 2u /* its terminal event is out */
 bool rb_transport_all_marked(const struct rb_connection *c, unsigned mark);
+/* For until=done: the channel has ended for this client. Nothing more is heard of it, its
+ * cursor stays where it is, and role->turn is due. */
+void rb_transport_done(struct rb_subscription *subscription);
 /* The joined cursor of all its channels. */
 void rb_transport_cursor(const struct rb_connection *c, struct rb_buffer *out);
 /* Cache-Control and CORS. */

@@ -104,13 +104,19 @@ static void poll_leave(struct rb_connection *c) {
     poll_free(poll);
 }
 
+static void poll_refuse(struct rb_connection *c, const char *why) {
+    (void)why;
+    answer(c);
+}
+
 static const struct rb_role role = {.name = "poll",
                                     .gauge = RB_COUNT_CONNECTIONS_POLL,
                                     .bytes = poll_bytes,
                                     .timeout = poll_timeout,
                                     .turn = poll_turn,
                                     .leave = poll_leave,
-                                    .stop = poll_timeout};
+                                    .stop = poll_timeout,
+                                    .refuse = poll_refuse};
 
 /* --- what it hears --- */
 
@@ -148,21 +154,19 @@ static void deliver(struct rb_subscription *s, struct rb_delivery *delivery) {
         rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
         return;
     }
-    if (delivery->terminal)
-        s->mark |= RB_MARK_DONE;
     rb_count(c->server, RB_COUNT_DELIVERED_POLL, 1);
     if (first)
         rb_connection_timer(c, GATHER_MS);
     rb_connection_touch(c);
+    if (delivery->terminal && poll->until_done)
+        rb_transport_done(s);
 }
 
 static void verified(struct rb_subscription *s, bool finished) {
     struct rb_connection *c = s->owner;
     const struct poll *poll = c->work;
-    if (!finished || !poll->until_done)
-        return;
-    s->mark |= RB_MARK_DONE;
-    rb_connection_touch(c);
+    if (finished && poll->until_done)
+        rb_transport_done(s);
 }
 
 static void live(struct rb_subscription *s) {

@@ -156,6 +156,26 @@ static void stop(struct rb_connection *c) {
     end(c);
 }
 
+static void tell(struct rb_connection *c, const char *event, struct rb_text json) {
+    struct rb_event_frame frame = {.json = json, .event = rb_text_of(event)};
+    struct rb_buffer out;
+    rb_buffer_init(&out, 4096);
+    if (c->bits & STREAM)
+        rb_encode_stream_plain(&out, &frame);
+    else
+        rb_encode_sse_plain(&out, &frame);
+    send_head(c);
+    if (out.status == RB_OK)
+        send_part(c, rb_buffer_view(&out));
+    rb_buffer_fini(&out);
+}
+
+/* EventSource comes back, and is told then. */
+static void refuse_more(struct rb_connection *c, const char *why) {
+    (void)why;
+    stop(c);
+}
+
 static const struct rb_role sse_role = {.name = "sse",
                                         .gauge = RB_COUNT_CONNECTIONS_SSE,
                                         .bytes = ignore_bytes,
@@ -163,7 +183,9 @@ static const struct rb_role sse_role = {.name = "sse",
                                         .drained = drained,
                                         .turn = turn,
                                         .leave = leave,
-                                        .stop = stop};
+                                        .stop = stop,
+                                        .tell = tell,
+                                        .refuse = refuse_more};
 static const struct rb_role stream_role = {.name = "stream",
                                            .gauge = RB_COUNT_CONNECTIONS_STREAM,
                                            .bytes = ignore_bytes,
@@ -171,7 +193,9 @@ static const struct rb_role stream_role = {.name = "stream",
                                            .drained = drained,
                                            .turn = turn,
                                            .leave = leave,
-                                           .stop = stop};
+                                           .stop = stop,
+                                           .tell = tell,
+                                           .refuse = refuse_more};
 
 /* --- what it hears --- */
 
@@ -190,16 +214,16 @@ static void deliver(struct rb_subscription *s, struct rb_delivery *delivery) {
         return;
     }
     rb_count(c->server, stream ? RB_COUNT_DELIVERED_STREAM : RB_COUNT_DELIVERED_SSE, 1);
-    if (!delivery->terminal || !(c->bits & UNTIL_DONE))
-        return;
-    s->mark |= RB_MARK_DONE;
-    rb_connection_touch(c);
+    if (delivery->terminal && c->bits & UNTIL_DONE)
+        rb_transport_done(s);
 }
 
 static void verified(struct rb_subscription *s, bool finished) {
     struct rb_connection *c = s->owner;
-    s->mark |= finished ? RB_MARK_VERIFIED | RB_MARK_DONE : RB_MARK_VERIFIED;
-    if (c->work || (finished && c->bits & UNTIL_DONE))
+    s->mark |= RB_MARK_VERIFIED;
+    if (finished && c->bits & UNTIL_DONE)
+        rb_transport_done(s);
+    else if (c->work)
         rb_connection_touch(c);
 }
 

@@ -14,13 +14,6 @@
 #define SILENT_ALL 6u
 #define SILENT_MAX 4u /* two */
 
-/* The connection's work while it is inside a message, or has a session. */
-struct websocket {
-    struct rb_ws_state *state;
-    uint8_t session_len;
-    char session[];
-};
-
 void rb_websocket_send(struct rb_connection *c, enum rb_ws_opcode opcode,
                        struct rb_text payload) {
     struct rb_buffer *out = &c->server->scratch;
@@ -76,11 +69,6 @@ static const struct rb_ws_events events = {.on_message = on_message,
                                            .on_pong = rb_websocket_on_pong,
                                            .on_close = rb_websocket_on_close};
 
-struct rb_text rb_websocket_session(const struct rb_connection *c) {
-    const struct websocket *w = c->work;
-    return w ? rb_text(w->session, w->session_len) : RB_TEXT("");
-}
-
 void rb_websocket_feed(struct rb_connection *c, struct rb_ws_state **state, char *bytes,
                        size_t len, const struct rb_ws_events *handlers) {
     uint16_t code = RB_WS_INTERNAL;
@@ -96,27 +84,17 @@ void rb_websocket_feed(struct rb_connection *c, struct rb_ws_state **state, char
     rb_websocket_close(c, code, rb_status_text(status));
 }
 
-/* A callback may doom the connection, which lets go of its work: the state is out of its
- * reach meanwhile. */
+/* The connection's work is the state while it is inside a message. A callback may doom
+ * the connection, which lets go of its work: the state is out of its reach meanwhile. */
 static void websocket_bytes(struct rb_connection *c, char *bytes, size_t len) {
-    struct websocket *w = c->work;
-    struct rb_ws_state *state = w ? w->state : NULL;
-    if (w)
-        w->state = NULL;
+    struct rb_ws_state *state = c->work;
+    c->work = NULL;
     c->bits &= (uint8_t)~SILENT_ALL;
     rb_websocket_feed(c, &state, bytes, len, &events);
-    w = c->work;
-    if (state && !w && !c->doomed)
-        c->work = w = calloc(1, sizeof *w);
-    if (state && w) {
-        w->state = state;
-    } else if (state) {
+    if (c->doomed)
         rb_ws_state_free(state);
-        rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
-    } else if (w && w->session_len == 0) {
-        free(w);
-        c->work = NULL;
-    }
+    else
+        c->work = state;
 }
 
 static void ping_later(struct rb_connection *c) {
@@ -146,17 +124,24 @@ static void turn(struct rb_connection *c) {
 }
 
 static void leave(struct rb_connection *c) {
-    struct websocket *w = c->work;
+    struct rb_ws_state *state = c->work;
     c->work = NULL;
-    if (!w)
-        return;
-    rb_ws_state_free(w->state);
-    free(w);
+    rb_ws_state_free(state);
 }
 
 static void stop(struct rb_connection *c) {
     rb_connection_unsubscribe_all(c);
     rb_websocket_close(c, RB_WS_GOING_AWAY, "the server is going away");
+}
+
+static void tell(struct rb_connection *c, const char *event, struct rb_text json) {
+    (void)event;
+    rb_websocket_send(c, RB_WS_TEXT, json);
+}
+
+static void refuse_more(struct rb_connection *c, const char *why) {
+    rb_connection_unsubscribe_all(c);
+    rb_websocket_close(c, RB_WS_POLICY, why);
 }
 
 static const struct rb_role role = {.name = "websocket",
@@ -166,7 +151,10 @@ static const struct rb_role role = {.name = "websocket",
                                     .turn = turn,
                                     .drained = rb_connection_resume,
                                     .leave = leave,
-                                    .stop = stop};
+                                    .stop = stop,
+                                    .tell = tell,
+                                    .refuse = refuse_more,
+                                    .one_less = true};
 
 /* --- what it hears --- */
 
@@ -175,13 +163,6 @@ static void too_slow(struct rb_connection *c) {
     rb_count(c->server, RB_COUNT_CLOSED_SLOW, 1);
     rb_websocket_close(c, RB_WS_TRY_AGAIN, "reads too slowly");
     rb_connection_touch(c);
-}
-
-static void mark_done(struct rb_subscription *s) {
-    struct rb_connection *c = s->owner;
-    s->mark |= RB_MARK_DONE;
-    if (c->bits & UNTIL_DONE)
-        rb_connection_touch(c);
 }
 
 static void deliver(struct rb_subscription *s, struct rb_delivery *delivery) {
@@ -193,13 +174,14 @@ static void deliver(struct rb_subscription *s, struct rb_delivery *delivery) {
         return;
     }
     rb_count(c->server, RB_COUNT_DELIVERED_WEBSOCKET, 1);
-    if (delivery->terminal)
-        mark_done(s);
+    if (delivery->terminal && c->bits & UNTIL_DONE)
+        rb_transport_done(s);
 }
 
 static void verified(struct rb_subscription *s, bool finished) {
-    if (finished)
-        mark_done(s);
+    const struct rb_connection *c = s->owner;
+    if (finished && c->bits & UNTIL_DONE)
+        rb_transport_done(s);
 }
 
 const struct rb_sink rb_websocket_sink = {.deliver = deliver,
@@ -246,34 +228,10 @@ struct rb_connection *rb_websocket_accept(struct rb_exchange *x,
     return c->doomed ? NULL : c;
 }
 
-/* Where @session is to be had, a later subscribe may ask for it. */
-static bool keep_session(struct rb_connection *c, struct rb_text session) {
-    if (session.len == 0 || session.len > RB_CHANNEL_MAX)
-        return true;
-    struct websocket *w = calloc(1, sizeof *w + session.len);
-    if (!w)
-        return false;
-    w->session_len = (uint8_t)session.len;
-    memcpy(w->session, session.at, session.len);
-    c->work = w;
-    return true;
-}
-
-static struct rb_text session_of(const struct rb_exchange *x) {
-    const char *cookie = rb_exchange_server(x)->settings->notifier.session_cookie;
-    if (!cookie || cookie[0] == '\0')
-        return RB_TEXT("");
-    return rb_http_cookie(rb_exchange_request(x), cookie);
-}
-
 static void begin(struct rb_exchange *x, const struct rb_wait *wait) {
     struct rb_connection *c = rb_websocket_accept(x, &role);
     if (!c)
         return;
-    if (!keep_session(c, session_of(x))) {
-        rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
-        return;
-    }
     c->bits = wait->until_done ? UNTIL_DONE : 0;
     ping_later(c);
     rb_transport_subscribe(c, wait, &rb_websocket_sink);
