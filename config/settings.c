@@ -118,11 +118,9 @@ static void load_section(struct load *l, const struct rb_yaml *section,
     }
 }
 
-/* What the file (or the default) says about the folder of definitions is meant from where
- * the file is. */
-static enum rb_status resolve_services(struct rb_settings *settings) {
-    const char *services = settings->worker.services;
-    if (!services || services[0] == '/')
+/* A relative path is meant from where the file is. */
+static enum rb_status resolve(const struct rb_settings *settings, char **name) {
+    if (!*name || (*name)[0] == '/')
         return RB_OK;
     struct rb_text folder = RB_TEXT(STANDARD_FOLDER);
     if (settings->file) {
@@ -131,17 +129,26 @@ static enum rb_status resolve_services(struct rb_settings *settings) {
                        : RB_TEXT(".");
     }
     struct rb_buffer path;
-    rb_buffer_init(&path, folder.len + strlen(services) + 1);
+    rb_buffer_init(&path, folder.len + strlen(*name) + 1);
     rb_buffer_text(&path, folder);
     rb_buffer_char(&path, '/');
-    rb_buffer_string(&path, services);
+    rb_buffer_string(&path, *name);
     char *resolved = rb_buffer_detach(&path, NULL);
     rb_buffer_fini(&path);
     if (!resolved)
         return RB_NOMEM;
-    free(settings->worker.services);
-    settings->worker.services = resolved;
+    free(*name);
+    *name = resolved;
     return RB_OK;
+}
+
+/* What the file (or the default) says; the environment means the working directory. */
+static enum rb_status resolve_paths(struct rb_settings *settings) {
+    struct rb_list *keys = &settings->notifier.auth_keys;
+    enum rb_status status = resolve(settings, &settings->worker.services);
+    for (size_t i = 0; status == RB_OK && i < keys->count; i++)
+        status = resolve(settings, &keys->items[i]);
+    return status;
 }
 
 static enum rb_status load_file(struct load *l, const char *file) {
@@ -241,7 +248,7 @@ enum rb_status rb_settings_load(const char *file, const struct rb_override *over
     rb_buffer_init(&l.why, WHY_BYTES);
     load_defaults(&l);
     enum rb_status status = load_file(&l, file);
-    if (status == RB_NOMEM || resolve_services(l.settings) != RB_OK)
+    if (status == RB_NOMEM || resolve_paths(l.settings) != RB_OK)
         l.no_memory = true;
     if (environment)
         load_environment(&l, environment);

@@ -19,7 +19,7 @@ struct rb_list {
 };
 
 enum rb_claim_mode { RB_CLAIM_LEASE, RB_CLAIM_BLPOP };
-enum rb_auth_mode { RB_AUTH_OPEN };
+enum rb_auth_mode { RB_AUTH_OPEN, RB_AUTH_TOKEN };
 
 #define RB_PROCESSES_AUTO 0 /* one a core */
 
@@ -62,8 +62,14 @@ struct rb_settings {
         int64_t head_timeout;                /* ms to send a whole request head */
         int64_t drain_timeout;               /* ms */
         int64_t auth_mode;                   /* enum rb_auth_mode */
-        struct rb_list origins;              /* "*" or scheme://host[:port] */
-        char *session_cookie;                /* "" = @session is not available */
+        struct rb_list auth_keys;            /* files; resolved like worker.services */
+        char *auth_issuer;                   /* "" = any, also the next */
+        char *auth_audience;
+        char *auth_cookie;      /* "" = no token in a cookie */
+        int64_t auth_leeway;    /* ms */
+        int64_t auth_warning;   /* ms before the end of a token */
+        struct rb_list origins; /* "*" or scheme://host[:port] */
+        char *session_cookie;   /* "" = @session is not available */
         bool echo;
     } notifier;
     struct {

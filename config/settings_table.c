@@ -12,7 +12,7 @@
 #define MIB (1024 * KIB)
 
 static const char *const claim_modes[] = {"lease", "blpop", NULL};
-static const char *const auth_modes[] = {"open", NULL};
+static const char *const auth_modes[] = {"open", "token", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 
@@ -59,6 +59,8 @@ static bool is_network(struct rb_text text) {
 static bool is_listen_or_empty(struct rb_text text) {
     return text.len == 0 || rb_address_is_listen(text);
 }
+
+static bool is_short(struct rb_text text) { return text.len <= 256; }
 
 /* RFC 6265 §4.1.1: a cookie's name is a token of HTTP. */
 static bool is_cookie_or_empty(struct rb_text text) {
@@ -205,7 +207,58 @@ const struct rb_setting rb_settings_table[] = {
      .type = RB_SETTING_CHOICE,
      .standard = "open",
      .choices = auth_modes,
-     .meaning = "Who may hear what. `open`: who knows a channel's name may hear it."},
+     .meaning = "Who may hear what. `open`: who knows a channel's name may hear it. "
+                "`token`: a JWT names the channels."},
+    {.key = "notifier.auth.keys",
+     .offset = AT(notifier, auth_keys),
+     .type = RB_SETTING_LIST,
+     .standard = "",
+     .max = 32,
+     .expected = "a file",
+     .valid = not_empty,
+     .reloads = true,
+     .meaning = "Files with the keys of tokens: PEM (RS256, ES256), JWKS, or a secret "
+                "(HS256). Relative paths as with `worker.services`."},
+    {.key = "notifier.auth.issuer",
+     .offset = AT(notifier, auth_issuer),
+     .type = RB_SETTING_STRING,
+     .standard = "",
+     .expected = "at most 256 bytes",
+     .valid = is_short,
+     .reloads = true,
+     .meaning = "What `iss` of a token must be; empty: anything."},
+    {.key = "notifier.auth.audience",
+     .offset = AT(notifier, auth_audience),
+     .type = RB_SETTING_STRING,
+     .standard = "",
+     .expected = "at most 256 bytes",
+     .valid = is_short,
+     .reloads = true,
+     .meaning = "What must be among `aud` of a token; empty: anything."},
+    {.key = "notifier.auth.cookie",
+     .offset = AT(notifier, auth_cookie),
+     .type = RB_SETTING_STRING,
+     .standard = "",
+     .expected = "the name of a cookie, or nothing",
+     .valid = is_cookie_or_empty,
+     .reloads = true,
+     .meaning = "The cookie that may carry the token, beside `?token=` and "
+                "`Authorization: Bearer`; empty: none."},
+    {.key = "notifier.auth.leeway",
+     .offset = AT(notifier, auth_leeway),
+     .type = RB_SETTING_DURATION,
+     .standard = "2s",
+     .max = 5 * MINUTE,
+     .reloads = true,
+     .meaning = "How far the clocks of those who make tokens may be off."},
+    {.key = "notifier.auth.warning",
+     .offset = AT(notifier, auth_warning),
+     .type = RB_SETTING_DURATION,
+     .standard = "30s",
+     .max = HOUR,
+     .reloads = true,
+     .meaning = "How long before the end of its token a live client gets `expiring`; "
+                "sooner than at half of what is left it does not."},
     {ROW(notifier, origins), .type = RB_SETTING_LIST, .standard = "*", .max = 256,
      .expected = "* or an origin such as https://shop.example.com, in lower case and "
                  "without a path",

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "notifier/address_count.h"
+#include "notifier/pass.h"
 #include "notifier/slab.h"
 
 #define CLOSE_TIMEOUT_MS 10000 /* to take what is still queued */
@@ -118,6 +119,7 @@ static void reap(struct rb_connection *c) {
     struct rb_server *server = c->server;
     rb_count(server, gauge_of(c), -1);
     rb_connection_unsubscribe_all(c);
+    rb_pass_drop(c);
     if (server->addresses)
         rb_address_count_remove(server->addresses, c->address[0]);
     rb_out_free(c->out);

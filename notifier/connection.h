@@ -21,6 +21,7 @@
 
 struct rb_connection;
 struct rb_out;
+struct rb_pass;
 
 /* What is done with a connection. Functions may be NULL unless said otherwise. */
 struct rb_role {
@@ -40,6 +41,11 @@ struct rb_role {
     void (*leave)(struct rb_connection *c);
     /* The process is to end: says good-bye in its protocol. NULL: closed at once. */
     void (*stop)(struct rb_connection *c);
+    /* Tells an event that is of no channel. NULL: there is nobody to tell. */
+    void (*tell)(struct rb_connection *c, const char *event, struct rb_text json);
+    /* It may not hear any more: ends in its protocol. NULL: doomed. */
+    void (*refuse)(struct rb_connection *c, const char *why);
+    bool one_less; /* it can go on when one of its channels is taken away */
 };
 
 /* There are a hundred thousand of these: small counts. */
@@ -50,6 +56,7 @@ struct rb_connection {
     void *work;                            /* the role's; NULL when it needs nothing */
     struct rb_out *out;                    /* NULL: nothing is queued */
     struct rb_subscription *subscriptions; /* in the order of the request */
+    struct rb_pass *pass;                  /* NULL: let in for good */
     struct rb_connection *turn_next;
     struct rb_timer timer;
     uint8_t side; /* enum rb_side */

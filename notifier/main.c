@@ -8,6 +8,7 @@
 #include "config/process.h"
 #include "config/supervisor.h"
 #include "jobs/redis_address.h"
+#include "notifier/access.h"
 #include "notifier/address_count.h"
 #include "notifier/admin.h"
 #include "notifier/listener.h"
@@ -67,6 +68,16 @@ static int run(void *ctx, int row) {
     return server ? RB_EXIT_OK : RB_EXIT_UNAVAILABLE;
 }
 
+/* What every process will read, so that a mistake is told once and at once. */
+static bool check_access(const struct rb_settings *settings) {
+    struct rb_errors errors = {0};
+    struct rb_access *access;
+    bool good = rb_access_new(settings, &access, &errors) == RB_OK;
+    rb_errors_print(&errors);
+    rb_access_free(access);
+    return good;
+}
+
 static bool prepare(struct shared *shared) {
     const struct rb_settings *settings = shared->settings;
     shared->max_files = rb_process_prepare();
@@ -114,7 +125,7 @@ int main(int argc, char **argv) {
     if (rb_redis_address_parse(rb_text_of(shared.settings->redis.url), &shared.redis,
                                &error) != RB_OK)
         fprintf(stderr, "%s: redis.url: %s\n", program.name, error.text);
-    else
+    else if (check_access(shared.settings))
         code = prepare(&shared) ? claim_and_run(&shared) : RB_EXIT_FAILURE;
     rb_redis_address_fini(&shared.redis);
     rb_address_count_free(shared.address_count);

@@ -88,7 +88,8 @@ static const struct {
     [RB_COUNT_REFUSED_ADDRESS] = {REFUSED, "max_connections_per_address"},
     [RB_COUNT_REFUSED_FILES] = {REFUSED, "files"},
     [RB_COUNT_REFUSED_ORIGIN] = {REFUSED, "origin"},
-    [RB_COUNT_REFUSED_ADMISSION] = {REFUSED, "admission"},
+    [RB_COUNT_REFUSED_TOKEN] = {REFUSED, "token"},
+    [RB_COUNT_REFUSED_CHANNEL] = {REFUSED, "channel"},
     [RB_COUNT_REFUSED_REQUEST] = {REFUSED, "bad_request"},
     [RB_COUNT_REFUSED_OVERSIZE] = {REFUSED, "message_too_large"},
     [RB_COUNT_CLOSED_SLOW] = {CLOSED, "slow"},
@@ -96,6 +97,8 @@ static const struct {
     [RB_COUNT_CLOSED_SILENT] = {CLOSED, "silent"},
     [RB_COUNT_CLOSED_PROTOCOL] = {CLOSED, "protocol"},
     [RB_COUNT_CLOSED_MEMORY] = {CLOSED, "memory"},
+    [RB_COUNT_CLOSED_EXPIRED] = {CLOSED, "expired"},
+    [RB_COUNT_CLOSED_REVOKED] = {CLOSED, "revoked"},
 };
 static_assert(sizeof series_of / sizeof series_of[0] == RB_COUNTS,
               "each count has its series");

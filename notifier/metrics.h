@@ -34,7 +34,8 @@ enum rb_count {
     RB_COUNT_REFUSED_ADDRESS,     /* over max_connections_per_address */
     RB_COUNT_REFUSED_FILES,       /* out of descriptors */
     RB_COUNT_REFUSED_ORIGIN,
-    RB_COUNT_REFUSED_ADMISSION,
+    RB_COUNT_REFUSED_TOKEN,    /* none, or one that is not good: 401 */
+    RB_COUNT_REFUSED_CHANNEL,  /* not among what the client may hear: 403 */
     RB_COUNT_REFUSED_REQUEST,  /* malformed or too large */
     RB_COUNT_REFUSED_OVERSIZE, /* a raw message beyond what is handed on */
     RB_COUNT_CLOSED_SLOW,      /* queue over max_queue, or no progress */
@@ -42,6 +43,8 @@ enum rb_count {
     RB_COUNT_CLOSED_SILENT,    /* no answer to pings */
     RB_COUNT_CLOSED_PROTOCOL,  /* broke WebSocket's rules */
     RB_COUNT_CLOSED_MEMORY,    /* an allocation failed */
+    RB_COUNT_CLOSED_EXPIRED,   /* its token came to its end */
+    RB_COUNT_CLOSED_REVOKED,   /* what it was let in with was taken back */
     RB_COUNTS
 };
 

@@ -7,6 +7,7 @@
 #include "config/clock.h"
 #include "config/process.h"
 #include "config/supervisor.h"
+#include "notifier/access.h"
 #include "notifier/census.h"
 #include "notifier/connection.h"
 #include "notifier/server_core.h"
@@ -110,6 +111,19 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events) {
 
 /* --- birth --- */
 
+/* At start, and again at reload: with a key that is wrong all stays as it was. */
+static bool take_access(struct rb_server *server, const struct rb_settings *settings) {
+    struct rb_errors errors = {0};
+    struct rb_access *fresh;
+    if (rb_access_new(settings, &fresh, &errors) != RB_OK) {
+        rb_errors_print(&errors);
+        return false;
+    }
+    rb_access_free(server->private->access);
+    server->access = server->private->access = fresh;
+    return true;
+}
+
 static bool build(struct rb_server *server, const struct rb_server_options *options) {
     const struct rb_settings *settings = server->settings;
     const struct rb_feed_options feed = {
@@ -202,7 +216,7 @@ struct rb_server *rb_server_new(struct ev_loop *loop,
     p->ctx = options->ctx;
     rb_notifier_metrics_attach(server->metrics, server->row, server->series);
     start_watchers(server);
-    if (!build(server, options)) {
+    if (!take_access(server, options->settings) || !build(server, options)) {
         rb_log(RB_LOG_ERROR, "notifier.out_of_memory", RB_I("row", options->row));
         rb_server_free(server);
         return NULL;
@@ -227,7 +241,8 @@ static void on_reload(void *ctx) {
     struct rb_server *server = ctx;
     struct rb_server_private *p = server->private;
     struct rb_settings *fresh = p->reload ? p->reload(p->ctx) : NULL;
-    if (!fresh) {
+    if (!fresh || !take_access(server, fresh)) {
+        rb_settings_free(fresh);
         rb_log(RB_LOG_ERROR, "notifier.reload_failed", RB_I("row", server->row));
         return;
     }
@@ -364,6 +379,7 @@ void rb_server_free(struct rb_server *server) {
     rb_slab_free(server->subscriptions);
     rb_buffer_fini(&server->scratch);
     free(server->read_buffer);
+    rb_access_free(p->access);
     rb_settings_free(p->reloaded);
     rb_settings_free(p->settings);
     free(p);

@@ -20,6 +20,7 @@
 struct rb_connection;
 struct rb_census;
 struct rb_slab;
+struct rb_access;
 struct rb_address_count;
 
 /* Lines that a peer can cause, each held back by itself. */
@@ -41,6 +42,7 @@ struct rb_server {
     int64_t max_local; /* connections that this process has descriptors for */
 
     const struct rb_settings *settings; /* another one after a reload */
+    const struct rb_access *access;     /* made of them */
     struct rb_channel_policy policy;    /* for rb_publish */
     struct rb_feed *feed;
     struct rb_channels *channels; /* of the feed */

@@ -20,6 +20,7 @@ struct rb_server_private {
     struct rb_listener *listeners[RB_ADDRESSES];
     size_t listener_count;
     struct rb_server_counted counted;
+    struct rb_access *access;
     struct rb_settings *settings; /* of the start */
     struct rb_settings *reloaded; /* NULL: never */
     struct rb_settings *(*reload)(void *ctx);

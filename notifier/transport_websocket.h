@@ -21,9 +21,6 @@ bool rb_websocket_on_ping(void *ctx, struct rb_text data);
 bool rb_websocket_on_pong(void *ctx, struct rb_text data);
 bool rb_websocket_on_close(void *ctx, uint16_t code, struct rb_text reason);
 
-/* The value of the session cookie; "" when there is none. */
-struct rb_text rb_websocket_session(const struct rb_connection *c);
-
 /* A message of the client: {"subscribe":…} and so on; always answered. */
 void rb_websocket_command(struct rb_connection *c, enum rb_ws_opcode opcode,
                           struct rb_text message);

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "jobs/name.h"
+#include "notifier/admit.h"
+#include "notifier/pass.h"
 #include "notifier/transport_websocket.h"
 
 static void answer(struct rb_connection *c, const struct rb_buffer *json) {
@@ -48,7 +50,7 @@ static struct rb_text text_of(const json_t *string) {
 static bool resolve(struct rb_connection *c, struct rb_text name,
                     char out[RB_CHANNEL_MAX + 1], struct rb_text *channel) {
     static const char prefix[] = "session:";
-    struct rb_text session = rb_websocket_session(c);
+    struct rb_text session = rb_pass_session(c);
     *channel = name;
     if (!rb_text_is(name, "@session")) {
         if (rb_name_is_channel(name))
@@ -98,6 +100,11 @@ static void subscribe(struct rb_connection *c, struct rb_text name, const json_t
         complain(c, "invalid_cursor", "since is an event's id.", name);
         return;
     }
+    if (!rb_pass_hears(c, channel)) {
+        rb_count(c->server, RB_COUNT_REFUSED_CHANNEL, 1);
+        complain(c, "forbidden", "The token does not name this channel.", name);
+        return;
+    }
     bool known = rb_connection_find(c, channel) != NULL;
     if (!known && count_subscriptions(c) >= RB_WAIT_CHANNELS) {
         complain(c, "too_many_channels", "At most 16 channels can be waited on at once.",
@@ -121,7 +128,20 @@ static void unsubscribe(struct rb_connection *c, struct rb_text name) {
     confirm(c, "unsubscribed", name);
 }
 
+/* {"token":…}: another one before the old one ends. */
+static void renew(struct rb_connection *c, struct rb_text token) {
+    struct rb_verdict verdict = rb_admit_renew(c, token);
+    if (c->doomed || c->closing)
+        return;
+    if (verdict.status != 0)
+        complain(c, verdict.error ? verdict.error : "forbidden", verdict.problem,
+                 RB_TEXT(""));
+    else
+        rb_websocket_send(c, RB_WS_TEXT, RB_TEXT("{\"token\":\"accepted\"}"));
+}
+
 static void obey(struct rb_connection *c, const json_t *command) {
+    const json_t *token = json_object_get(command, "token");
     const json_t *wanted = json_object_get(command, "subscribe");
     const json_t *unwanted = json_object_get(command, "unsubscribe");
     const json_t *since = json_object_get(command, "since");
@@ -130,11 +150,14 @@ static void obey(struct rb_connection *c, const json_t *command) {
         subscribe(c, text_of(wanted), since);
     else if (json_is_string(unwanted) && members == 1)
         unsubscribe(c, text_of(unwanted));
+    else if (json_is_string(token) && members == 1)
+        renew(c, text_of(token));
     else if (json_object_get(command, "enqueue"))
         complain(c, "forbidden", "Jobs can't be enqueued here.", RB_TEXT(""));
     else
         complain(c, "invalid_message",
-                 "Expected {\"subscribe\":…,\"since\":…} or {\"unsubscribe\":…}.",
+                 "Expected {\"subscribe\":…,\"since\":…}, {\"unsubscribe\":…} or "
+                 "{\"token\":…}.",
                  RB_TEXT(""));
 }
 

@@ -345,10 +345,8 @@ static void wrong_shapes_are_refused(void **state) {
                  (const char *const[]){"1:20: worker.services: expected a folder, got "
                                        "\"a\\nb\"",
                                        NULL});
-    check_errors("notifier: {auth: {mode: token}}",
-                 (const char *const[]){"1:25: notifier.auth.mode: expected open, got "
-                                       "\"token\"",
-                                       NULL});
+    check_errors("notifier: {auth: {mode: closed}}",
+                 (const char *const[]){"1:25: notifier.auth.mode: expected open", NULL});
     check_errors(
         "notifier: {session_cookie: 'a b', echo: 1}",
         (const char *const[]){"1:28: notifier.session_cookie: expected the name of "
