@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <uthash.h>
 
+#include "worker/gate.h"
+#include "worker/worker.h"
+
 #define UNKNOWN "unknown"
 
 struct rb_backend {
@@ -12,18 +15,30 @@ struct rb_backend {
     struct rb_stats *stats;
     rb_series outcome[RB_FAILURES + 1]; /* 0 until it is needed */
     rb_series in_flight, call_seconds, job_seconds, wait_seconds;
+    rb_series retries, retries_denied, pushbacks;
+    rb_series breaker[RB_BREAKER_STATES]; /* 0 until it opened once */
+    struct rb_gate *gate;
 };
 
 struct rb_backends {
+    struct rb_worker *worker;
     struct rb_stats *stats;
     struct rb_backend *by_name;
 };
 
-struct rb_backends *rb_backends_new(struct rb_stats *stats) {
+struct rb_backends *rb_backends_new(struct rb_worker *w) {
     struct rb_backends *backends = calloc(1, sizeof *backends);
-    if (backends)
-        backends->stats = stats;
+    if (!backends)
+        return NULL;
+    backends->worker = w;
+    backends->stats = w->stats;
     return backends;
+}
+
+static void backend_free(struct rb_backend *backend) {
+    rb_gate_free(backend->gate);
+    free(backend->name);
+    free(backend);
 }
 
 void rb_backends_free(struct rb_backends *backends) {
@@ -32,8 +47,7 @@ void rb_backends_free(struct rb_backends *backends) {
         return;
     HASH_ITER(hh, backends->by_name, backend, next) {
         HASH_DEL(backends->by_name, backend);
-        free(backend->name);
-        free(backend);
+        backend_free(backend);
     }
     free(backends);
 }
@@ -43,8 +57,10 @@ static struct rb_backend *backend_new(struct rb_backends *backends, struct rb_te
     if (!backend)
         return NULL;
     backend->name = rb_text_copy(name);
-    if (!backend->name) {
-        free(backend);
+    if (backend->name)
+        backend->gate = rb_gate_new(backends->worker, backend, backend->name);
+    if (!backend->gate) {
+        backend_free(backend);
         return NULL;
     }
     backend->stats = backends->stats;
@@ -52,6 +68,9 @@ static struct rb_backend *backend_new(struct rb_backends *backends, struct rb_te
     backend->call_seconds = rb_stats_call_seconds(backends->stats, name);
     backend->job_seconds = rb_stats_job_seconds(backends->stats, name);
     backend->wait_seconds = rb_stats_wait_seconds(backends->stats, name);
+    backend->retries = rb_stats_retries(backends->stats, name);
+    backend->retries_denied = rb_stats_retries_denied(backends->stats, name);
+    backend->pushbacks = rb_stats_pushbacks(backends->stats, name);
     HASH_ADD_KEYPTR(hh, backends->by_name, backend->name, name.len, backend);
     return backend;
 }
@@ -62,6 +81,10 @@ struct rb_backend *rb_backends_get(struct rb_backends *backends, struct rb_text 
         service = RB_TEXT(UNKNOWN);
     HASH_FIND(hh, backends->by_name, service.at, service.len, backend);
     return backend ? backend : backend_new(backends, service);
+}
+
+struct rb_gate *rb_backend_gate(struct rb_backend *backend) {
+    return backend->gate;
 }
 
 static struct rb_metrics *metrics_of(const struct rb_backend *backend) {
@@ -92,4 +115,27 @@ void rb_backend_waited(struct rb_backend *backend, int64_t wait_us) {
 
 void rb_backend_called(struct rb_backend *backend, int64_t call_us) {
     rb_metrics_observe(metrics_of(backend), backend->call_seconds, call_us);
+}
+
+void rb_backend_retries(struct rb_backend *backend) {
+    rb_metrics_add(metrics_of(backend), backend->retries, 1);
+}
+
+void rb_backend_retry_denied(struct rb_backend *backend) {
+    rb_metrics_add(metrics_of(backend), backend->retries_denied, 1);
+}
+
+void rb_backend_pushed_back(struct rb_backend *backend) {
+    rb_metrics_add(metrics_of(backend), backend->pushbacks, 1);
+}
+
+/* Of the three gauges one is 1, so that their sums count processes. */
+void rb_backend_breaker_is(struct rb_backend *backend, enum rb_breaker_state state) {
+    for (int i = 0; i < RB_BREAKER_STATES; i++) {
+        rb_series *series = &backend->breaker[i];
+        if (*series == 0)
+            *series = rb_stats_breaker(backend->stats, rb_text_of(backend->name),
+                                       (enum rb_breaker_state)i);
+        rb_metrics_set(metrics_of(backend), *series, (enum rb_breaker_state)i == state);
+    }
 }

@@ -7,19 +7,24 @@
 
 #include "config/text.h"
 #include "jobs/event.h"
+#include "worker/breaker.h"
 #include "worker/stats.h"
 
 struct rb_backend;
 struct rb_backends;
+struct rb_gate;
+struct rb_worker;
 
 /* NULL when out of memory. Jobs that name no known service are booked on one backend of
  * their own, called "unknown". */
-struct rb_backends *rb_backends_new(struct rb_stats *stats);
+struct rb_backends *rb_backends_new(struct rb_worker *w);
 void rb_backends_free(struct rb_backends *backends);
 
 /* Made when it is asked for first; of a service without a definition pass "". NULL when
  * out of memory. */
 struct rb_backend *rb_backends_get(struct rb_backends *backends, struct rb_text service);
+
+struct rb_gate *rb_backend_gate(struct rb_backend *backend);
 
 void rb_backend_job_begins(struct rb_backend *backend);
 /* outcome: RB_FAILURES for done, or why it failed. */
@@ -29,5 +34,11 @@ void rb_backend_job_ends(struct rb_backend *backend, enum rb_failure outcome,
 void rb_backend_job_leaves(struct rb_backend *backend);
 void rb_backend_waited(struct rb_backend *backend, int64_t wait_us);
 void rb_backend_called(struct rb_backend *backend, int64_t call_us);
+/* A call will be made again, or was not since the retry budget is spent. */
+void rb_backend_retries(struct rb_backend *backend);
+void rb_backend_retry_denied(struct rb_backend *backend);
+/* The service answered 429 and its calls pause. */
+void rb_backend_pushed_back(struct rb_backend *backend);
+void rb_backend_breaker_is(struct rb_backend *backend, enum rb_breaker_state state);
 
 #endif

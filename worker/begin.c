@@ -1,5 +1,5 @@
 /* What is wrong with a job is found here, before any call: each finding has its word in
- * the contract and ends the job; what is right becomes a request. */
+ * the contract and ends the job; what is right goes to the gate of its service. */
 #include "worker/begin.h"
 
 #include <stdlib.h>
@@ -8,79 +8,12 @@
 #include "jobs/envelope.h"
 #include "jobs/name.h"
 #include "worker/backend.h"
-#include "worker/call.h"
 #include "worker/claim.h"
 #include "worker/finish.h"
+#include "worker/gate.h"
 #include "worker/stats.h"
+#include "worker/unique.h"
 #include "worker/worker.h"
-
-/* "Name: value" on the heap. NULL when out of memory. */
-static char *header_line(const char *name, const char *value) {
-    struct rb_buffer line;
-    rb_buffer_init(&line, 1024);
-    rb_buffer_string(&line, name);
-    rb_buffer_string(&line, ": ");
-    rb_buffer_string(&line, value);
-    char *text = rb_buffer_detach(&line, NULL);
-    rb_buffer_fini(&line);
-    return text;
-}
-
-static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
-
-/* Jobs may ask for less time than their definition gives, never for more. */
-static void set_deadline(struct rb_flight *f) {
-    struct rb_worker *w = f->worker;
-    f->deadline_ms = f->claimed_ms + f->definition->timeout.total;
-    if (f->job.expires)
-        f->deadline_ms = earlier(f->deadline_ms, f->job.expires - w->ahead_ms);
-}
-
-static void start_call(struct rb_flight *f, struct rb_request *request) {
-    struct rb_worker *w = f->worker;
-    const struct rb_definition *d = f->definition;
-    f->headers[0] = header_line("Idempotency-Key", f->id);
-    f->headers[1] = f->job.trace ? header_line("traceparent", f->job.trace) : NULL;
-    struct rb_call_order order = {
-        .request = request,
-        .extra = {f->headers[0], f->headers[1]},
-        .connect_ms = d->timeout.connect,
-        .deadline_ms = earlier(w->now_ms + d->timeout.per_try, f->deadline_ms),
-        .max_bytes = d->result.max_bytes,
-        .allow = d->network.allow,
-        .deny = d->network.deny,
-    };
-    if (f->headers[0] && (f->headers[1] || !f->job.trace))
-        f->call = rb_call_start(w->caller, &order, w->now_ms, rb_finish_on_answer, f);
-    else
-        rb_request_free(request);
-    if (!f->call) {
-        rb_finish_failed(f, RB_FAIL_INTERNAL, "out of memory", 0);
-        return;
-    }
-    f->attempts++;
-    f->until_expiry = f->job.expires && order.deadline_ms == f->job.expires - w->ahead_ms;
-    rb_flight_move(f, RB_FLIGHT_CALLING);
-    rb_log(RB_LOG_DEBUG, "job.calling", RB_S("job", f->id), RB_S("service", d->service),
-           RB_S("channel", f->channel));
-}
-
-static void render(struct rb_flight *f, const json_t *params) {
-    struct rb_request *request = NULL;
-    struct rb_error error = {0};
-    struct rb_job job = f->job;
-    job.id = f->id;
-    enum rb_status status = rb_definition_render(
-        f->definition, &job, rb_text_of(f->channel), params, &request, &error);
-    if (status == RB_OK)
-        start_call(f, request);
-    else if (status == RB_INVALID)
-        rb_finish_invalid(f, RB_FAIL_INVALID_PARAMS, error.text);
-    else if (status == RB_TOO_LARGE)
-        rb_finish_invalid(f, RB_FAIL_INVALID_PARAMS, "the request would be too large");
-    else
-        rb_finish_failed(f, RB_FAIL_INTERNAL, rb_status_text(status), 0);
-}
 
 /* The definition's channel, for a job that names none. False when the flight is over. */
 static bool find_channel(struct rb_flight *f, const json_t *params) {
@@ -104,30 +37,56 @@ static bool find_channel(struct rb_flight *f, const json_t *params) {
     return f->channel && status == RB_OK;
 }
 
-static void go(struct rb_flight *f) {
-    json_t *params = NULL;
-    struct rb_error error = {0};
-    int64_t unix_ms = rb_worker_unix_ms(f->worker);
+static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
-    enum rb_status status = rb_definition_check(f->definition, &f->job, &params, &error);
-    if (status == RB_NOMEM) {
-        rb_finish_failed(f, RB_FAIL_INTERNAL, "out of memory", 0);
-    } else if (status != RB_OK) {
-        rb_finish_invalid(f, RB_FAIL_INVALID_PARAMS, error.text);
-    } else if (find_channel(f, params)) {
-        set_deadline(f);
-        if (f->job.expires && f->job.expires <= unix_ms) {
-            rb_finish_failed(f, RB_FAIL_EXPIRED, "the job had expired before its turn",
-                             0);
-        } else if (f->job.run_at > unix_ms) {
-            rb_finish_park(f, f->job.run_at);
-        } else {
-            if (f->definition->progress.started)
-                rb_finish_started(f);
-            render(f, params);
-        }
+static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Until when it may wait for its first call; 0 = for ever. A scheduled job begins to wait
+ * at its time. */
+static int64_t start_by(const struct rb_flight *f, int64_t asked_ms) {
+    int64_t most_ms = f->definition->max_queue_time_ms, by_ms = f->job.expires;
+    if (most_ms) {
+        int64_t since_ms = later(f->job.at ? f->job.at : asked_ms, f->job.run_at);
+        by_ms = by_ms ? earlier(by_ms, since_ms + most_ms) : since_ms + most_ms;
     }
-    json_decref(params);
+    return by_ms;
+}
+
+/* Its time may be over already, or not have come; else it goes to the gate. */
+static void look_at_time(struct rb_flight *f, const struct rb_envelope *envelope) {
+    struct rb_worker *w = f->worker;
+    int64_t unix_ms = rb_worker_unix_ms(w), by_ms = start_by(f, envelope->at);
+    struct rb_text until;
+    int64_t until_ms;
+    if (rb_envelope_field(envelope, "until", &until) &&
+        rb_text_int64(until, &until_ms) == RB_OK)
+        f->deadline_ms = until_ms - w->ahead_ms;
+    f->start_by_ms = by_ms ? by_ms - w->ahead_ms : 0;
+    if (f->job.expires && f->job.expires <= unix_ms)
+        rb_finish_failed(f, RB_FAIL_EXPIRED, "the job had expired before its turn", 0);
+    else if (f->attempts == 0 && by_ms && by_ms <= unix_ms)
+        rb_finish_failed(f, RB_FAIL_EXPIRED, "the job waited longer than max_queue_time",
+                         0);
+    else if (f->attempts > 0 && f->deadline_ms && f->deadline_ms <= w->now_ms)
+        rb_finish_failed(f, RB_FAIL_TIMEOUT, "no time was left for another try", 0);
+    else if (f->job.run_at > unix_ms)
+        rb_finish_park(f, f->job.run_at);
+    else if (f->job.unique)
+        rb_unique_take(f);
+    else
+        rb_gate_enter(f);
+}
+
+static void go(struct rb_flight *f, const struct rb_envelope *envelope) {
+    struct rb_error error = {0};
+    enum rb_status status =
+        rb_definition_check(f->definition, &f->job, &f->params, &error);
+    if (status == RB_NOMEM)
+        rb_finish_failed(f, RB_FAIL_INTERNAL, "out of memory", 0);
+    else if (status != RB_OK)
+        rb_finish_invalid(f, RB_FAIL_INVALID_PARAMS, error.text);
+    else if (find_channel(f, f->params))
+        look_at_time(f, envelope);
 }
 
 static void refuse_service(struct rb_flight *f) {
@@ -226,6 +185,6 @@ bool rb_begin(struct rb_worker *w, uint64_t claim, struct rb_text text) {
     else if (!f->definition)
         refuse_service(f);
     else
-        go(f);
+        go(f, &envelope);
     return true;
 }

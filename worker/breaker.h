@@ -13,7 +13,12 @@
 
 #include "jobs/breaker_policy.h"
 
-enum rb_breaker_state { RB_BREAKER_CLOSED, RB_BREAKER_OPEN, RB_BREAKER_HALF_OPEN };
+enum rb_breaker_state {
+    RB_BREAKER_CLOSED,
+    RB_BREAKER_OPEN,
+    RB_BREAKER_HALF_OPEN,
+    RB_BREAKER_STATES
+};
 const char *rb_breaker_state_name(enum rb_breaker_state state); /* "half_open" */
 
 enum rb_breaker_outcome {

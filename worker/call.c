@@ -15,6 +15,7 @@
 #include "config/clock.h"
 #include "worker/dial.h"
 #include "worker/failure.h"
+#include "worker/retry_after.h"
 #include "worker/stats.h"
 #include "worker/transfers.h"
 
@@ -173,7 +174,11 @@ static void recycle(struct rb_call *call) {
 }
 
 static void finish(struct rb_call *call) {
-    struct rb_answer answer = {.detail = call->detail};
+    struct rb_answer answer = {
+        .detail = call->detail,
+        .cause = rb_failure_cause(&call->end),
+        .retry_after_ms = RB_RETRY_NO_WISH,
+    };
     char *content_type = NULL;
     long status = 0;
 
@@ -186,6 +191,8 @@ static void finish(struct rb_call *call) {
         curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &content_type);
         answer.content_type = rb_text_of(content_type);
         answer.body = rb_buffer_view(&call->body);
+        if (status != 200)
+            answer.retry_after_ms = rb_retry_after(call->easy);
     } else if (!call->detail[0]) {
         answer.detail = call->end.code ? curl_easy_strerror(call->end.code) : "";
     }

@@ -12,6 +12,7 @@
 #include "config/status.h"
 #include "jobs/definition.h"
 #include "jobs/event.h"
+#include "jobs/retry_policy.h"
 
 #define RB_CALL_HEAD_MAX_BYTES (64 * 1024) /* all headers of an answer */
 #define RB_CALL_EXTRA_HEADERS 2
@@ -59,7 +60,9 @@ struct rb_answer {
     enum rb_failure failure;
     const char *sentence;
     const char *detail;
-    int status; /* 0: none came */
+    int status;                /* 0: none came */
+    enum rb_retry_cause cause; /* what it is to a retry policy, success or not */
+    int64_t retry_after_ms;    /* that the service asks for, or RB_RETRY_NO_WISH */
     struct rb_text content_type;
     struct rb_text body;
     int64_t took_us;

@@ -41,7 +41,8 @@ void rb_claims_free(struct rb_claims *claims) {
 
 void rb_claims_turn(struct rb_worker *w) {
     struct rb_claims *claims = w->claims;
-    int64_t room = w->limit - w->flights.count;
+    /* Who waits holds no slot, so that one slow service leaves room for the others. */
+    int64_t room = w->limit - (w->flights.count - w->flights.waiting);
     if (!w->ready || claims->stopped || claims->asking || room <= 0 ||
         ev_is_active(&claims->retry))
         return;

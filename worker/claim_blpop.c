@@ -297,11 +297,36 @@ static struct rb_text envelope_of(const struct rb_flight *f) {
     return rb_text(f->envelope, f->envelope_len);
 }
 
+/* The envelope with what its calls have come to, as park.lua writes it. */
+static struct rb_text write_parked(struct rb_flight *f, struct rb_buffer *out) {
+    struct rb_envelope envelope;
+    int64_t until_ms = rb_flight_until_ms(f);
+    if (rb_envelope_parse(envelope_of(f), &envelope) != RB_OK)
+        return envelope_of(f);
+    struct rb_text fields = envelope.fields, field;
+    rb_buffer_clear(out);
+    rb_buffer_string(out, "rb1");
+    while (rb_text_next(&fields, ' ', &field)) {
+        if (rb_text_starts(field, RB_TEXT("attempts=")) ||
+            rb_text_starts(field, RB_TEXT("until=")))
+            continue;
+        rb_buffer_char(out, ' ');
+        rb_buffer_text(out, field);
+    }
+    if (f->attempts > 0)
+        rb_buffer_printf(out, " attempts=%lld", (long long)f->attempts);
+    if (until_ms)
+        rb_buffer_printf(out, " until=%lld", (long long)until_ms);
+    rb_buffer_char(out, '\n');
+    rb_buffer_text(out, envelope.job);
+    return out->status == RB_OK ? rb_buffer_view(out) : envelope_of(f);
+}
+
 static void park(struct rb_flight *f) {
     struct rb_worker *w = f->worker;
     struct rb_key due;
     rb_key_due(&w->keys, &due);
-    add_to_set(f, &due, f->park_until, envelope_of(f));
+    add_to_set(f, &due, f->park_until, write_parked(f, &w->plain->envelope));
     rb_stats_add(w->stats, RB_STAT_PARKED, 1);
     look(w);
 }

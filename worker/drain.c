@@ -5,6 +5,7 @@
 
 #include "config/process.h"
 #include "worker/claim.h"
+#include "worker/due.h"
 #include "worker/finish.h"
 #include "worker/worker.h"
 
@@ -78,6 +79,15 @@ static void give_back_calls(struct rb_worker *w) {
         rb_finish_give_back(TAILQ_FIRST(calling));
 }
 
+/* Whoever waits can as well wait in Redis, for another worker. What was tried already
+ * keeps its count and its time. */
+static void send_waiting_away(struct rb_worker *w) {
+    struct rb_flight_list *waiting = &w->flights.in[RB_FLIGHT_WAITING];
+    struct rb_flight *f;
+    while ((f = TAILQ_FIRST(waiting)))
+        rb_finish_put_off(f);
+}
+
 static void drop_all(struct rb_worker *w) {
     for (int state = 0; state < RB_FLIGHT_LANDED; state++)
         while (!TAILQ_EMPTY(&w->flights.in[state]))
@@ -92,6 +102,7 @@ static void enter(struct rb_worker *w, enum stage stage) {
         break;
     case FINISHING:
         rb_claims_stop(w);
+        send_waiting_away(w);
         set_timer(drain, (double)w->live->worker.drain_timeout / 1000.0);
         break;
     case RETURNING:
@@ -124,7 +135,7 @@ void rb_drain_begin(struct rb_worker *w) {
 void rb_drain_turn(struct rb_worker *w) {
     struct rb_drain *drain = w->drain;
     if (drain->stage == WORKING && drain->until_empty && w->ready &&
-        w->flights.count == 0 && rb_claims_empty(w))
+        w->flights.count == 0 && rb_claims_empty(w) && !rb_due_is_soon(w))
         enter(w, FINISHING);
     if (drain->stage == WORKING || drain->stage == GONE)
         return;

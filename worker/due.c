@@ -7,6 +7,7 @@
 #include "worker/stats.h"
 #include "worker/worker.h"
 
+#define SOON_MS 15000     /* longer than a full service puts a job aside */
 #define WAIT_MAX_MS 60000 /* clocks drift: look again at least so often */
 
 struct rb_due {
@@ -57,6 +58,10 @@ void rb_due_heard(struct rb_worker *w, int64_t next_ms) {
         wait_ms = WAIT_MAX_MS;
     ev_timer_set(&due->timer, (double)wait_ms / 1000.0, 0.0);
     ev_timer_start(w->loop, &due->timer);
+}
+
+bool rb_due_is_soon(const struct rb_worker *w) {
+    return w->due->next_ms >= 0 && w->due->next_ms <= rb_worker_unix_ms(w) + SOON_MS;
 }
 
 void rb_due_promoted(struct rb_worker *w, int64_t jobs, int64_t next_ms) {

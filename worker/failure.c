@@ -46,6 +46,35 @@ static enum rb_failure say(enum rb_failure failure, const char *words,
     return failure;
 }
 
+/* The connection was there and broke. */
+static bool is_reset(CURLcode code) {
+    return code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR ||
+           code == CURLE_SEND_ERROR || code == CURLE_PARTIAL_FILE ||
+           code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM;
+}
+
+enum rb_retry_cause rb_failure_cause(const struct rb_call_end *end) {
+    const char *sentence;
+    if (end->denied || end->body_too_large || end->head_too_large)
+        return RB_RETRY_NEVER;
+    if (end->unresolved || end->connect_overdue)
+        return RB_RETRY_CONNECT;
+    if (end->timed_out)
+        return RB_RETRY_TIMEOUT;
+    if (is_reset(end->code))
+        return RB_RETRY_RESET;
+    switch (rb_failure_of_call(end, &sentence)) {
+    case RB_FAILURES:
+        return RB_RETRY_STATUS;
+    case RB_FAIL_CONNECT:
+        return RB_RETRY_CONNECT;
+    case RB_FAIL_TLS:
+        return RB_RETRY_TLS;
+    default:
+        return RB_RETRY_NEVER;
+    }
+}
+
 enum rb_failure rb_failure_of_call(const struct rb_call_end *end, const char **sentence) {
     if (end->denied)
         return say(RB_FAIL_CONNECT,

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "jobs/event.h"
+#include "jobs/retry_policy.h"
 
 /* What is known of a call when it ends. */
 struct rb_call_end {
@@ -25,5 +26,8 @@ struct rb_call_end {
 
 /* RB_FAILURES when the call has a whole answer. *sentence is a constant. */
 enum rb_failure rb_failure_of_call(const struct rb_call_end *end, const char **sentence);
+
+/* The same end in the words of a retry policy; RB_RETRY_STATUS with a whole answer. */
+enum rb_retry_cause rb_failure_cause(const struct rb_call_end *end);
 
 #endif

@@ -9,8 +9,10 @@
 #include "worker/backend.h"
 #include "worker/call.h"
 #include "worker/claim.h"
+#include "worker/gate.h"
 #include "worker/kept.h"
 #include "worker/stats.h"
+#include "worker/unique.h"
 #include "worker/worker.h"
 
 #define EVENT_ROOM 8192    /* of an event, besides its data */
@@ -31,6 +33,7 @@ static struct rb_event_head head_of(const struct rb_flight *f) {
 
 static void land(struct rb_flight *f) {
     struct rb_worker *w = f->worker;
+    rb_unique_drop(f);
     if (f->backend)
         rb_backend_job_ends(f->backend, f->outcome, (w->now_ms - f->claimed_ms) * 1000);
     f->backend = NULL;
@@ -107,27 +110,41 @@ static void publish(struct rb_flight *f) {
     rb_publish(f->worker->link, &f->worker->policy, &publication, on_published, f);
 }
 
-static void on_started_published(void *ctx, const struct rb_published *published) {
+static void on_progress_published(void *ctx, const struct rb_published *published) {
     struct rb_worker *w = ctx;
     bool out = published->status == RB_OK && !published->duplicate;
     rb_stats_add(w->stats, out ? RB_STAT_PUBLISHED : RB_STAT_EVENTS_LOST, 1);
 }
 
-void rb_finish_started(struct rb_flight *f) {
+/* What lies in scratch. */
+static void publish_progress(struct rb_flight *f) {
     struct rb_worker *w = f->worker;
+    const struct rb_publication publication = {
+        .channel = rb_text_of(f->channel),
+        .job = rb_text_of(f->id),
+        .event = rb_buffer_view(&w->scratch),
+    };
+    if (w->scratch.status == RB_OK)
+        rb_publish(w->link, &w->policy, &publication, on_progress_published, w);
+}
+
+void rb_finish_started(struct rb_flight *f) {
     struct rb_event_head head = head_of(f);
     if (!f->channel)
         return;
-    rb_buffer_clear(&w->scratch);
-    rb_event_started(&w->scratch, &head);
-    if (w->scratch.status != RB_OK)
+    rb_buffer_clear(&f->worker->scratch);
+    rb_event_started(&f->worker->scratch, &head);
+    publish_progress(f);
+}
+
+void rb_finish_retrying(struct rb_flight *f, int attempt, int64_t delay_ms,
+                        const struct rb_event_error *error) {
+    struct rb_event_head head = head_of(f);
+    if (!f->channel)
         return;
-    const struct rb_publication publication = {
-        .channel = head.channel,
-        .job = head.job,
-        .event = rb_buffer_view(&w->scratch),
-    };
-    rb_publish(w->link, &w->policy, &publication, on_started_published, w);
+    rb_buffer_clear(&f->worker->scratch);
+    rb_event_retrying(&f->worker->scratch, &head, attempt, delay_ms, error);
+    publish_progress(f);
 }
 
 /* ---- failing ---- */
@@ -170,6 +187,11 @@ void rb_finish_failed(struct rb_flight *f, enum rb_failure failure, const char *
     fail(f, failure, sentence, status);
 }
 
+void rb_finish_dropped(struct rb_flight *f, enum rb_failure failure) {
+    f->outcome = failure;
+    settle(f);
+}
+
 void rb_finish_invalid(struct rb_flight *f, enum rb_failure failure,
                        const char *sentence) {
     f->bury = true;
@@ -197,15 +219,19 @@ static void done(struct rb_flight *f, const struct rb_answer *answer,
         rb_finish_failed(f, RB_FAIL_INTERNAL, rb_status_text(f->event.status), 0);
 }
 
+const char *rb_finish_sentence(int status, char room[RB_FINISH_SENTENCE]) {
+    snprintf(room, RB_FINISH_SENTENCE, "the service answered with status %d", status);
+    return room;
+}
+
 static void judge(struct rb_flight *f, const struct rb_answer *answer) {
     struct rb_buffer *result = &f->worker->scratch;
     struct rb_error error = {0};
-    char sentence[64];
+    char sentence[RB_FINISH_SENTENCE];
 
     if (!rb_definition_success(f->definition, answer->status)) {
-        snprintf(sentence, sizeof sentence, "the service answered with status %d",
-                 answer->status);
-        rb_finish_failed(f, RB_FAIL_HTTP_STATUS, sentence, answer->status);
+        rb_finish_failed(f, RB_FAIL_HTTP_STATUS,
+                         rb_finish_sentence(answer->status, sentence), answer->status);
         return;
     }
     rb_buffer_clear(result);
@@ -226,10 +252,7 @@ static void judge(struct rb_flight *f, const struct rb_answer *answer) {
     }
 }
 
-void rb_finish_on_answer(void *ctx, const struct rb_answer *answer) {
-    struct rb_flight *f = ctx;
-    f->call = NULL;
-    rb_backend_called(f->backend, answer->took_us);
+void rb_finish_answered(struct rb_flight *f, const struct rb_answer *answer) {
     if (answer->failure == RB_FAILURES) {
         judge(f, answer);
         return;
@@ -248,6 +271,8 @@ void rb_finish_on_answer(void *ctx, const struct rb_answer *answer) {
 
 void rb_finish_park(struct rb_flight *f, int64_t until_ms) {
     f->park_until = until_ms;
+    rb_gate_withdraw(f);
+    rb_unique_keep(f);
     rb_log(RB_LOG_DEBUG, "job.parked", RB_S("job", f->id),
            RB_S("service", f->job.service), RB_S("channel", f->channel),
            RB_I("until", until_ms));
@@ -258,10 +283,18 @@ void rb_finish_give_back(struct rb_flight *f) {
     if (f->call)
         rb_call_cancel(f->call);
     f->call = NULL;
+    rb_gate_withdraw(f);
     rb_stats_add(f->worker->stats, RB_STAT_GIVEN_BACK, 1);
     rb_log(RB_LOG_DEBUG, "job.given_back", RB_S("job", f->id),
            RB_S("service", f->job.service), RB_S("channel", f->channel));
     ask(f, RB_FLIGHT_RETURNING, f->worker->mode->give_back);
+}
+
+void rb_finish_put_off(struct rb_flight *f) {
+    if (f->attempts == 0)
+        rb_finish_give_back(f);
+    else
+        rb_finish_park(f, rb_worker_unix_ms(f->worker) + rb_flight_wait_left_ms(f));
 }
 
 void rb_finish_confirmed(struct rb_flight *f, enum rb_status status, const char *error) {

@@ -12,8 +12,8 @@ struct rb_answer;
 struct rb_flight;
 struct rb_worker;
 
-/* The service answered, or the call failed (rb_call_fn; ctx is the flight). */
-void rb_finish_on_answer(void *ctx, const struct rb_answer *answer);
+/* The service answered, or the call failed, and there will be no other one. */
+void rb_finish_answered(struct rb_flight *f, const struct rb_answer *answer);
 
 /* The job ends without a result. `sentence` goes to the browser; status is the service's,
  * or 0. A job that nobody can be told of is buried, so that it is not lost in silence. */
@@ -23,12 +23,24 @@ void rb_finish_failed(struct rb_flight *f, enum rb_failure failure, const char *
 void rb_finish_invalid(struct rb_flight *f, enum rb_failure failure,
                        const char *sentence);
 
-/* Publishes `started`, and does not wait for it. */
+/* The job ends and nobody is told: somebody else will tell its channel. */
+void rb_finish_dropped(struct rb_flight *f, enum rb_failure failure);
+
+/* Publish `started` and `retrying`, and do not wait for it. attempt is the one to come.
+ */
 void rb_finish_started(struct rb_flight *f);
+void rb_finish_retrying(struct rb_flight *f, int attempt, int64_t delay_ms,
+                        const struct rb_event_error *error);
+
+/* "the service answered with status 503", written into `room`. */
+#define RB_FINISH_SENTENCE 64
+const char *rb_finish_sentence(int status, char room[RB_FINISH_SENTENCE]);
 
 /* Puts the job aside until a time (unix ms), or back into its queue. */
 void rb_finish_park(struct rb_flight *f, int64_t until_ms);
 void rb_finish_give_back(struct rb_flight *f);
+/* Gives a job that waits to other workers: its tries are not forgotten. */
+void rb_finish_put_off(struct rb_flight *f);
 
 /* What a mode's park, bury or give_back has come to; error is Redis's when RB_REFUSED. */
 void rb_finish_confirmed(struct rb_flight *f, enum rb_status status, const char *error);

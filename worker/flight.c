@@ -6,14 +6,22 @@
 
 #include "worker/backend.h"
 #include "worker/call.h"
+#include "worker/gate.h"
+#include "worker/retry.h"
 #include "worker/worker.h"
+
+#define CLOCK_SLACK_MS 20
+#define WAITING_MIN 64 /* may wait, however few may be in flight */
 
 #define TO(state) (1u << RB_FLIGHT_##state)
 
 static const unsigned next_of[RB_FLIGHT_STATES] = {
-    [RB_FLIGHT_BOARDING] = TO(CALLING) | TO(PUBLISHING) | TO(PARKING) | TO(BURYING) |
-                           TO(RETURNING) | TO(LANDED),
-    [RB_FLIGHT_CALLING] = TO(PUBLISHING) | TO(BURYING) | TO(RETURNING) | TO(LANDED),
+    [RB_FLIGHT_BOARDING] = TO(WAITING) | TO(CALLING) | TO(PUBLISHING) | TO(PARKING) |
+                           TO(BURYING) | TO(RETURNING) | TO(LANDED),
+    [RB_FLIGHT_WAITING] = TO(CALLING) | TO(PUBLISHING) | TO(PARKING) | TO(BURYING) |
+                          TO(RETURNING) | TO(LANDED),
+    [RB_FLIGHT_CALLING] = TO(WAITING) | TO(PUBLISHING) | TO(PARKING) | TO(BURYING) |
+                          TO(RETURNING) | TO(LANDED),
     [RB_FLIGHT_PUBLISHING] = TO(BURYING) | TO(KEPT) | TO(LANDED),
     [RB_FLIGHT_PARKING] = TO(KEPT) | TO(LANDED),
     [RB_FLIGHT_BURYING] = TO(KEPT) | TO(LANDED),
@@ -23,8 +31,9 @@ static const unsigned next_of[RB_FLIGHT_STATES] = {
     [RB_FLIGHT_LANDED] = 0,
 };
 
-static const char *const names[] = {"boarding", "calling",   "publishing", "parking",
-                                    "burying",  "returning", "kept",       "landed"};
+static const char *const names[] = {"boarding",   "waiting", "calling",
+                                    "publishing", "parking", "burying",
+                                    "returning",  "kept",    "landed"};
 static_assert(sizeof names / sizeof names[0] == RB_FLIGHT_STATES,
               "a name for each state");
 
@@ -37,7 +46,12 @@ bool rb_flight_may_move(enum rb_flight_state from, enum rb_flight_state to) {
 void rb_flights_init(struct rb_flights *flights) {
     for (int i = 0; i < RB_FLIGHT_STATES; i++)
         TAILQ_INIT(&flights->in[i]);
-    flights->count = 0;
+    flights->count = flights->waiting = 0;
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents) {
+    (void)loop, (void)revents;
+    rb_retry_woken(timer->data);
 }
 
 struct rb_flight *rb_flight_new(struct rb_worker *w, uint64_t claim) {
@@ -47,7 +61,9 @@ struct rb_flight *rb_flight_new(struct rb_worker *w, uint64_t claim) {
     f->worker = w;
     f->claim = claim;
     f->claimed_ms = w->now_ms;
-    f->outcome = RB_FAILURES;
+    f->outcome = f->last_failure = RB_FAILURES;
+    ev_timer_init(&f->timer, on_timer, 0.0, 0.0);
+    f->timer.data = f;
     rb_buffer_init(&f->event, 0);
     f->state = RB_FLIGHT_BOARDING;
     TAILQ_INSERT_TAIL(&w->flights.in[RB_FLIGHT_BOARDING], f, link);
@@ -59,10 +75,70 @@ void rb_flight_move(struct rb_flight *f, enum rb_flight_state to) {
     struct rb_flights *flights = &f->worker->flights;
     assert(rb_flight_may_move(f->state, to));
     TAILQ_REMOVE(&flights->in[f->state], f, link);
+    if (f->state == RB_FLIGHT_WAITING) {
+        ev_timer_stop(f->worker->loop, &f->timer);
+        flights->waiting--;
+    }
     f->state = to;
     TAILQ_INSERT_TAIL(&flights->in[to], f, link);
+    if (to == RB_FLIGHT_WAITING)
+        flights->waiting++;
     if (to == RB_FLIGHT_LANDED)
         flights->count--;
+}
+
+static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
+void rb_flight_wait(struct rb_flight *f, int64_t wake_ms) {
+    struct rb_worker *w = f->worker;
+    int64_t at_ms = rb_flight_last_ms(f);
+    if (wake_ms && (!at_ms || wake_ms < at_ms))
+        at_ms = wake_ms;
+    if (f->state != RB_FLIGHT_WAITING)
+        rb_flight_move(f, RB_FLIGHT_WAITING);
+    ev_timer_stop(w->loop, &f->timer);
+    if (!at_ms)
+        return;
+    int64_t wait_ms = at_ms > w->now_ms ? at_ms - w->now_ms : 0;
+    ev_timer_set(&f->timer, (double)wait_ms / 1000.0, 0.0);
+    ev_timer_start(w->loop, &f->timer);
+}
+
+/* One in line may have its turn elsewhere, now. */
+int64_t rb_flight_wait_left_ms(struct rb_flight *f) {
+    if (f->line.waiting || !ev_is_active(&f->timer))
+        return 0;
+    double left_s = ev_timer_remaining(f->worker->loop, &f->timer);
+    return left_s > 0 ? (int64_t)(left_s * 1000.0) : 0;
+}
+
+bool rb_flights_may_wait(const struct rb_worker *w) {
+    int64_t most = w->limit > WAITING_MIN ? w->limit : WAITING_MIN;
+    return w->flights.waiting < most;
+}
+
+void rb_flight_set_deadline(struct rb_flight *f) {
+    struct rb_worker *w = f->worker;
+    if (f->deadline_ms)
+        return;
+    f->deadline_ms = w->now_ms + f->definition->timeout.total;
+    if (f->job.expires)
+        f->deadline_ms = earlier(f->deadline_ms, f->job.expires - w->ahead_ms);
+}
+
+int64_t rb_flight_until_ms(const struct rb_flight *f) {
+    return f->deadline_ms ? f->deadline_ms + f->worker->ahead_ms : 0;
+}
+
+bool rb_flight_expires_by(const struct rb_flight *f, int64_t at_ms) {
+    return f->job.expires &&
+           f->job.expires - f->worker->ahead_ms <= at_ms + CLOCK_SLACK_MS;
+}
+
+int64_t rb_flight_last_ms(const struct rb_flight *f) {
+    if (f->attempts > 0 || !f->start_by_ms)
+        return f->deadline_ms;
+    return f->deadline_ms ? earlier(f->deadline_ms, f->start_by_ms) : f->start_by_ms;
 }
 
 void rb_flight_drop(struct rb_flight *f) {
@@ -71,6 +147,7 @@ void rb_flight_drop(struct rb_flight *f) {
     if (f->call)
         rb_call_cancel(f->call);
     f->call = NULL;
+    rb_gate_withdraw(f);
     if (f->backend)
         rb_backend_job_leaves(f->backend);
     f->backend = NULL;
@@ -79,6 +156,7 @@ void rb_flight_drop(struct rb_flight *f) {
 
 static void flight_free(struct rb_flight *f) {
     rb_job_fini(&f->job);
+    json_decref(f->params);
     rb_services_unref(f->services);
     rb_buffer_fini(&f->event);
     free(f->envelope);

@@ -2,15 +2,18 @@
  * only way from one to another, and knows which ways there are.
  *
  *     BOARDING ──▶ CALLING ──▶ PUBLISHING ──▶ LANDED      done, or failed and told
- *        │            │            │
- *        ├────────────┼────────────┴──▶ BURYING ──▶ LANDED      given up
- *        ├──▶ PARKING ┼───────────────────────────▶ LANDED      waits for its time
- *        └────────────┴──▶ RETURNING ─────────────▶ LANDED      given back
+ *        │  ▲         │            │
+ *        │  └─▶ WAITING ◀▶ CALLING │      for the gate of the service, or a retry
+ *        │        │   │            │
+ *        ├────────┼───┼────────────┴──▶ BURYING ──▶ LANDED      given up
+ *        ├────────┼───┼──▶ PARKING ───────────────▶ LANDED      waits for its time
+ *        └────────┴───┴──▶ RETURNING ─────────────▶ LANDED      given back
  *
  * Whatever Redis did not take is KEPT, and said again when Redis is back. */
 #ifndef RB_WORKER_FLIGHT_H
 #define RB_WORKER_FLIGHT_H
 
+#include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -20,6 +23,7 @@
 #include "jobs/event.h"
 #include "jobs/job.h"
 #include "jobs/services.h"
+#include "worker/limiter.h"
 
 struct rb_backend;
 struct rb_call;
@@ -27,6 +31,7 @@ struct rb_worker;
 
 enum rb_flight_state {
     RB_FLIGHT_BOARDING,   /* claimed, being read */
+    RB_FLIGHT_WAITING,    /* for its turn, or for the next try: it holds no slot */
     RB_FLIGHT_CALLING,    /* the service works */
     RB_FLIGHT_PUBLISHING, /* its terminal event is on its way to Redis */
     RB_FLIGHT_PARKING,    /* on its way to `due` */
@@ -49,7 +54,9 @@ struct rb_flight {
     bool until_expiry;           /* its call may take until the job expires, not longer */
     uint64_t claim;              /* its number among this worker's claims */
     int64_t claimed_ms;
-    int64_t deadline_ms; /* of all its calls together */
+    int64_t start_by_ms; /* its first call, 0 = whenever */
+    int64_t deadline_ms; /* of all its calls together, 0 = none was made */
+    int64_t called_ms;   /* the call in hand began */
     int64_t park_until;  /* unix ms */
     int64_t deliveries, attempts;
     int refusals; /* of its event, that will not pass by themselves */
@@ -62,9 +69,20 @@ struct rb_flight {
     struct rb_services *services;
     const struct rb_definition *definition;
     struct rb_backend *backend;
+    json_t *params; /* checked */
     struct rb_call *call;
-    char *headers[2]; /* that each call carries: Idempotency-Key, traceparent */
+    bool unique;            /* it has the key of job.unique */
+    bool through;           /* it is let through the gate, and has to leave it */
+    bool hurried;           /* its call has less time than timeout.per_try */
+    uint32_t ticket;        /* of the breaker */
+    uint64_t place;         /* among all workers; 0 = none */
+    struct rb_in_line line; /* before the gate */
+    ev_timer timer;         /* of WAITING */
+    char *headers[2];       /* that each call carries: Idempotency-Key, traceparent */
 
+    enum rb_failure last_failure; /* of the last try; RB_FAILURES: none failed here */
+    const char *last_sentence;    /* a constant; NULL: it was a status */
+    int last_status;
     enum rb_failure outcome; /* RB_FAILURES: done */
     char *reason;            /* why it failed, a sentence; NULL */
     struct rb_buffer event;  /* terminal, while it is not out */
@@ -73,7 +91,8 @@ struct rb_flight {
 TAILQ_HEAD(rb_flight_list, rb_flight);
 struct rb_flights {
     struct rb_flight_list in[RB_FLIGHT_STATES];
-    int64_t count; /* all but the landed */
+    int64_t count;   /* all but the landed */
+    int64_t waiting; /* of these */
 };
 
 void rb_flights_init(struct rb_flights *flights);
@@ -86,6 +105,24 @@ void rb_flights_fini(struct rb_flights *flights);
 struct rb_flight *rb_flight_new(struct rb_worker *w, uint64_t claim);
 
 void rb_flight_move(struct rb_flight *f, enum rb_flight_state to);
+
+/* In state WAITING until wake_ms (0: until somebody moves it), but no longer than it may:
+ * then rb_retry_woken. */
+void rb_flight_wait(struct rb_flight *f, int64_t wake_ms);
+/* How long a flight in that state will wait yet. */
+int64_t rb_flight_wait_left_ms(struct rb_flight *f);
+/* May one more wait in this process? */
+bool rb_flights_may_wait(const struct rb_worker *w);
+
+/* The time of all its calls begins now, unless it has begun. Jobs may ask for less time
+ * than their definition gives, never for more. */
+void rb_flight_set_deadline(struct rb_flight *f);
+/* The end of that time as an envelope tells it, in unix ms; 0 = it has not begun. */
+int64_t rb_flight_until_ms(const struct rb_flight *f);
+/* Is that time cut by job.expires? What is known of Redis's clock shifts a little. */
+bool rb_flight_expires_by(const struct rb_flight *f, int64_t at_ms);
+/* When its next call must have begun; 0 = whenever. */
+int64_t rb_flight_last_ms(const struct rb_flight *f);
 
 /* Lets go of it without a word to Redis: breaks its call off, and it has landed. For what
  * belongs to others now, or was given away. */

@@ -4,8 +4,11 @@
 #include <assert.h>
 #include <stddef.h>
 
-#define SMOOTHING 8           /* a new time counts for an eighth */
-#define FIRST_TOOK_US 1000000 /* before any call was seen: external services are slow */
+#define SMOOTHING 8 /* a new time counts for an eighth */
+#define FIRST_TOOK_US                                                                    \
+    100000 /* before any call was seen: too short costs a second look,                   \
+              too long keeps a fast service idle */
+#define LOOK_US 1000
 
 void rb_limiter_init(struct rb_limiter *l, int64_t limit) {
     *l = (struct rb_limiter){.limit = limit, .took_us = FIRST_TOOK_US};
@@ -49,24 +52,24 @@ struct rb_in_line *rb_limiter_first(const struct rb_limiter *l) {
     return TAILQ_FIRST(&l->line);
 }
 
-static int64_t clamp(int64_t value, int64_t min, int64_t max) {
-    return value < min ? min : value > max ? max : value;
-}
+static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Each parked job gets the turn behind the last one given. */
 int64_t rb_limiter_park_ms(struct rb_limiter *l, int64_t now_ms, int64_t pace_us,
                            uint32_t random) {
-    int64_t per_start_us = l->limit > 0 ? l->took_us / l->limit : 0;
-    if (per_start_us < pace_us)
-        per_start_us = pace_us;
-    int64_t now_us = now_ms * 1000;
-    int64_t line_us = now_us + l->waiting * per_start_us;
-    int64_t turn_us = l->last_turn_us > line_us ? l->last_turn_us : line_us;
-    turn_us += per_start_us;
-    int64_t wait_ms = clamp((turn_us - now_us) / 1000, RB_PARK_MIN_MS, RB_PARK_MAX_MS);
-    l->last_turn_us = turn_us < now_us + RB_PARK_MAX_MS * 1000
-                          ? turn_us
-                          : now_us + RB_PARK_MAX_MS * 1000;
+    int64_t now_us = now_ms * 1000, near_us = now_us + RB_PARK_NEAR_MS * 1000;
+    int64_t start_us = later(l->limit > 0 ? l->took_us / l->limit : 0, pace_us);
+    int64_t turn_us = later(now_us + l->waiting * start_us, l->last_turn_us) + start_us;
+    if (turn_us <= near_us) {
+        l->last_turn_us = turn_us;
+    } else {
+        turn_us = later(near_us, l->last_look_us) + LOOK_US;
+        turn_us = turn_us < now_us + RB_PARK_MAX_MS * 1000
+                      ? turn_us
+                      : now_us + RB_PARK_MAX_MS * 1000;
+        l->last_look_us = turn_us;
+    }
+    int64_t wait_ms = later((turn_us - now_us) / 1000, RB_PARK_MIN_MS);
     int64_t tenth = wait_ms / 10;
     return wait_ms - tenth + (int64_t)((uint64_t)(2 * tenth + 1) * random >> 32);
 }

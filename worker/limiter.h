@@ -21,8 +21,8 @@ struct rb_in_line {
 struct rb_limiter {
     int64_t limit; /* 0: none */
     int64_t running, waiting;
-    int64_t took_us; /* what a call takes, smoothed */
-    int64_t last_turn_us;
+    int64_t took_us;                    /* what a call takes, smoothed */
+    int64_t last_turn_us, last_look_us; /* given to parked jobs */
     TAILQ_HEAD(, rb_in_line) line;
 };
 
@@ -47,11 +47,14 @@ void rb_limiter_withdraw(struct rb_limiter *limiter, struct rb_in_line *waiter);
 /* The first of the line, who stays in it; NULL when nobody waits. */
 struct rb_in_line *rb_limiter_first(const struct rb_limiter *limiter);
 
-/* For how long to park a job: until the line and all who were parked before should have
- * had their turn, from RB_PARK_MIN_MS to RB_PARK_MAX_MS, ±10 %. pace_us: the least time
- * between two starts, for a limit other than this one. */
+/* For how long to park a job: until the line and those who were parked before should have
+ * had their turn, ±10 %. What is further away than RB_PARK_NEAR_MS nobody can foretell:
+ * such jobs come to look again, a thousand a second, at most RB_PARK_MAX_MS later; so a
+ * service that recovers is found out soon, and a backlog of any length costs little.
+ * pace_us: the least time between two starts, for a limit other than this one. */
 #define RB_PARK_MIN_MS 100
-#define RB_PARK_MAX_MS 10000
+#define RB_PARK_NEAR_MS 3000
+#define RB_PARK_MAX_MS 60000
 int64_t rb_limiter_park_ms(struct rb_limiter *limiter, int64_t now_ms, int64_t pace_us,
                            uint32_t random);
 

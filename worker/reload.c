@@ -4,6 +4,7 @@
 #include "worker/call.h"
 #include "worker/claim.h"
 #include "worker/stats.h"
+#include "worker/ticks.h"
 #include "worker/worker.h"
 
 static struct rb_network *network_of(const struct rb_list *rules) {
@@ -86,6 +87,7 @@ void rb_reload(struct rb_worker *w, const struct rb_worker_options *options) {
     rb_services_unref(w->services);
     w->services = services;
     rb_claims_poke(w);
+    rb_ticks_run(w);
     rb_log(RB_LOG_INFO, "worker.reloaded", RB_I("services", rb_services_count(services)),
            RB_I("max_in_flight", w->limit));
 }

@@ -8,7 +8,17 @@
 static const double call_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
                                      1,     2.5,  5,     10,   30,  60,   0};
 
-enum { JOBS = RB_STATS, IN_FLIGHT, CALL_SECONDS, JOB_SECONDS, WAIT_SECONDS };
+enum {
+    JOBS = RB_STATS,
+    IN_FLIGHT,
+    CALL_SECONDS,
+    JOB_SECONDS,
+    WAIT_SECONDS,
+    RETRIES,
+    RETRIES_DENIED,
+    PUSHBACKS,
+    BREAKER
+};
 
 static const struct rb_metric_family families[] = {
     [RB_STAT_IN_FLIGHT_LIMIT] = {"ringback_worker_in_flight_limit",
@@ -61,6 +71,14 @@ static const struct rb_metric_family families[] = {
     [RB_STAT_LINK_LOSSES] = {"ringback_worker_redis_losses_total",
                              "How often the link to Redis was lost.", RB_METRIC_COUNTER,
                              NULL, NULL},
+    [RB_STAT_WAITING] = {"ringback_worker_waiting",
+                         "Jobs in flight that wait for their turn or their next try.",
+                         RB_METRIC_GAUGE, NULL, NULL},
+    [RB_STAT_NOT_UNIQUE] = {"ringback_worker_not_unique_total",
+                            "Jobs dropped since another one had their unique key.",
+                            RB_METRIC_COUNTER, NULL, NULL},
+    [RB_STAT_TICKS] = {"ringback_worker_scheduled_total", "Recurring jobs queued.",
+                       RB_METRIC_COUNTER, NULL, NULL},
     [JOBS] = {"ringback_worker_jobs_total", "Jobs ended, by service and outcome.",
               RB_METRIC_COUNTER, "service,outcome", NULL},
     [IN_FLIGHT] = {"ringback_worker_in_flight", "Jobs in flight now.", RB_METRIC_GAUGE,
@@ -73,6 +91,17 @@ static const struct rb_metric_family families[] = {
     [WAIT_SECONDS] = {"ringback_worker_wait_seconds",
                       "Time from when a job says it was asked to its claim.",
                       RB_METRIC_HISTOGRAM, "service", call_bounds},
+    [RETRIES] = {"ringback_worker_retries_total", "Calls that are made again.",
+                 RB_METRIC_COUNTER, "service", NULL},
+    [RETRIES_DENIED] = {"ringback_worker_retries_denied_total",
+                        "Calls not made again since the retry budget was spent.",
+                        RB_METRIC_COUNTER, "service", NULL},
+    [PUSHBACKS] = {"ringback_worker_pushbacks_total",
+                   "Pauses after the service had answered 429.", RB_METRIC_COUNTER,
+                   "service", NULL},
+    [BREAKER] = {"ringback_worker_breaker",
+                 "Processes whose circuit breaker of the service is in the state.",
+                 RB_METRIC_GAUGE, "service,state", NULL},
     {0},
 };
 
@@ -133,4 +162,22 @@ rb_series rb_stats_job_seconds(struct rb_stats *stats, struct rb_text service) {
 
 rb_series rb_stats_wait_seconds(struct rb_stats *stats, struct rb_text service) {
     return rb_metrics_series(stats->metrics, WAIT_SECONDS, &service);
+}
+
+rb_series rb_stats_retries(struct rb_stats *stats, struct rb_text service) {
+    return rb_metrics_series(stats->metrics, RETRIES, &service);
+}
+
+rb_series rb_stats_retries_denied(struct rb_stats *stats, struct rb_text service) {
+    return rb_metrics_series(stats->metrics, RETRIES_DENIED, &service);
+}
+
+rb_series rb_stats_pushbacks(struct rb_stats *stats, struct rb_text service) {
+    return rb_metrics_series(stats->metrics, PUSHBACKS, &service);
+}
+
+rb_series rb_stats_breaker(struct rb_stats *stats, struct rb_text service,
+                           enum rb_breaker_state state) {
+    const struct rb_text labels[] = {service, rb_text_of(rb_breaker_state_name(state))};
+    return rb_metrics_series(stats->metrics, BREAKER, labels);
 }

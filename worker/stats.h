@@ -6,6 +6,7 @@
 
 #include "config/metrics.h"
 #include "jobs/event.h"
+#include "worker/breaker.h"
 
 /* Series without labels. */
 enum rb_stat {
@@ -28,6 +29,9 @@ enum rb_stat {
     RB_STAT_DNS_LOOKUPS,
     RB_STAT_DNS_FAILURES,
     RB_STAT_LINK_LOSSES,
+    RB_STAT_WAITING,
+    RB_STAT_NOT_UNIQUE,
+    RB_STAT_TICKS,
     RB_STATS
 };
 
@@ -52,5 +56,10 @@ rb_series rb_stats_in_flight(struct rb_stats *stats, struct rb_text service);
 rb_series rb_stats_call_seconds(struct rb_stats *stats, struct rb_text service);
 rb_series rb_stats_job_seconds(struct rb_stats *stats, struct rb_text service);
 rb_series rb_stats_wait_seconds(struct rb_stats *stats, struct rb_text service);
+rb_series rb_stats_retries(struct rb_stats *stats, struct rb_text service);
+rb_series rb_stats_retries_denied(struct rb_stats *stats, struct rb_text service);
+rb_series rb_stats_pushbacks(struct rb_stats *stats, struct rb_text service);
+rb_series rb_stats_breaker(struct rb_stats *stats, struct rb_text service,
+                           enum rb_breaker_state state);
 
 #endif

@@ -18,6 +18,7 @@
 #include "worker/reload.h"
 #include "worker/scrape.h"
 #include "worker/stats.h"
+#include "worker/ticks.h"
 
 #define RESERVED_DESCRIPTORS 64 /* log, loop, listener, name lookups, two a connect */
 #define MIN_CONNECTIONS 8
@@ -50,6 +51,7 @@ static void on_turn_ends(struct ev_loop *loop, ev_prepare *prepare, int revents)
     rb_drain_turn(w);
     rb_claims_turn(w);
     w->mode->turn(w);
+    rb_stats_set(w->stats, RB_STAT_WAITING, w->flights.waiting);
     rb_flights_reap(&w->flights);
 }
 
@@ -72,6 +74,7 @@ void rb_worker_set_ready(struct rb_worker *w) {
     rb_drain_link(w, true);
     rb_kept_resume(w);
     rb_claims_poke(w);
+    rb_ticks_run(w);
     if (w->announced)
         return;
     w->announced = true;
@@ -194,15 +197,17 @@ static bool make_parts(struct running *r) {
     if (!w->stats)
         return false;
     with_stats.stats = w->stats;
-    w->backends = rb_backends_new(w->stats);
+    w->backends = rb_backends_new(w);
     w->caller = rb_caller_new(w->loop, &with_stats);
     w->claims = rb_claims_new(w);
     w->kept = rb_kept_new(w);
     w->due = rb_due_new(w);
+    w->ticks = rb_ticks_new(w);
     w->drain = rb_drain_new(w, r->options->until_empty);
     w->link = rb_link_new(w->loop, &link);
-    return w->backends && w->caller && w->claims && w->kept && w->due && w->drain &&
-           w->link && w->mode->start(w) == RB_OK && rb_reload_apply(w) == RB_OK;
+    return w->backends && w->caller && w->claims && w->kept && w->due && w->ticks &&
+           w->drain && w->link && w->mode->start(w) == RB_OK &&
+           rb_reload_apply(w) == RB_OK;
 }
 
 /* ---- the end ---- */
@@ -217,6 +222,7 @@ static void take_down(struct running *r) {
         rb_flights_fini(&w->flights);
     rb_scrape_free(w->scrape);
     rb_drain_free(w->drain);
+    rb_ticks_free(w->ticks);
     rb_due_free(w->due);
     rb_kept_free(w->kept);
     rb_claims_free(w->claims);

@@ -31,6 +31,7 @@ struct rb_metrics;
 struct rb_plain;
 struct rb_scrape;
 struct rb_stats;
+struct rb_ticks;
 struct rb_waiters;
 
 #define RB_CLAIM_ID_MAX 64 /* of a worker's id, with its NUL */
@@ -64,6 +65,7 @@ struct rb_worker {
     struct rb_plain *plain;     /* claim: blpop */
     struct rb_kept *kept;
     struct rb_due *due;
+    struct rb_ticks *ticks;
     struct rb_flights flights;
     struct rb_drain *drain;
     struct rb_scrape *scrape;

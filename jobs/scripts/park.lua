@@ -1,16 +1,20 @@
 -- Puts a held job aside until its time: held → due.
 --
 -- KEYS  1 held of this worker, 2 due
--- ARGV  1 number of the claim, 2 unix ms when it is due, 3 calls made for it so far
+-- ARGV  1 number of the claim, 2 unix ms when it is due, 3 calls made for it so far, 4 unix
+--       ms when the time of all its calls ends (0: it has not begun)
 -- gives {now in ms, 1 or 0 when it was not held, time of the next due job}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local envelope = redis.call('HGET', KEYS[1], ARGV[1])
 if envelope then
     local line_end = string.find(envelope, '\n', 1, true) or #envelope + 1
-    local fields = string.gsub(string.sub(envelope, 4, line_end - 1), ' attempts=[^ ]*', '')
-    if ARGV[3] ~= '0' then
-        fields = fields .. ' attempts=' .. ARGV[3]
+    local fields = string.sub(envelope, 4, line_end - 1)
+    for i, name in ipairs({' attempts=', ' until='}) do
+        fields = string.gsub(fields, name .. '[^ ]*', '')
+        if ARGV[2 + i] ~= '0' then
+            fields = fields .. name .. ARGV[2 + i]
+        end
     end
     redis.call('ZADD', KEYS[2], ARGV[2], 'rb1' .. fields .. string.sub(envelope, line_end))
     redis.call('HDEL', KEYS[1], ARGV[1])

@@ -1,0 +1,127 @@
+"""Scheduled, expiring, unique and recurring jobs."""
+
+import signal
+import time
+
+import pytest
+from peers.policy import all_ended, ended, job, kinds
+from peers.process import wait_until
+
+
+def test_a_job_runs_at_its_time(redis, service, worker):
+    service.define("quote", path="/q")
+    worker()
+    at = redis.now_ms() + 700
+    redis.push(job("quote", "c", run_at=at))
+    end = ended(redis, "c")
+    assert at <= end["at"] < at + 250
+    assert redis.client.zcard("ringback:due") == 0
+
+
+def test_an_expired_job_is_not_called(redis, service, worker):
+    service.define("quote", path="/q")
+    redis.push(job("quote", "c", expires=redis.now_ms() - 1))
+    worker()
+    assert ended(redis, "c")["error"]["code"] == "expired"
+    assert service.book()["total"] == 0
+
+
+def test_max_queue_time(redis, service, worker):
+    service.define("quote", path="/q", max_queue_time="10s")
+    now = redis.now_ms()
+    redis.push(job("quote", "old", at=now - 11000), job("quote", "new", at=now - 5000),
+               job("quote", "planned", at=now - 60000, run_at=now - 1000))  # fmt: skip
+    worker()
+    old, new, planned = all_ended(redis, ["old", "new", "planned"])
+    assert old["error"]["code"] == "expired"
+    assert (new["event"], planned["event"]) == ("done", "done")
+
+
+# ----------------------------------------------------------------------------- unique
+@pytest.mark.parametrize("claim", ["lease", "blpop"])
+def test_a_unique_job_is_done_once(redis, service, worker, claim):
+    service.define("report", path="/r?gate=g")
+    worker(claim=claim)
+    redis.push(job("report", "a", unique="daily", id="j1"))
+    service.wait_open(1)
+    redis.push(job("report", "b", unique="daily", id="j2"))
+    end = ended(redis, "b")
+    assert (end["error"]["code"], end["job"]) == ("cancelled", "j2")
+    redis.push(job("report", "c", unique="other"))
+    service.wait_open(2)
+    service.open("g")
+    all_ended(redis, ["a", "c"])
+    wait_until(lambda: not redis.client.keys("ringback:once:*"), 5, "the keys to go")
+    redis.push(job("report", "d", unique="daily"))
+    assert ended(redis, "d")["event"] == "done"
+    assert service.book()["total"] == 3
+
+
+def test_a_duplicate_on_the_same_channel_is_silent(redis, service, worker):
+    service.define("report", path="/r?gate=g")
+    process = worker()
+    redis.push(job("report", "a", unique="daily", id="j1"))
+    service.wait_open(1)
+    redis.push(job("report", "a", unique="daily", id="j2"))
+    process.wait_line("job.not_unique")
+    service.open("g")
+    assert ended(redis, "a")["job"] == "j1"
+    assert kinds(redis, "a") == ["done"]
+    assert service.book()["total"] == 1
+
+
+def test_a_unique_job_that_comes_again_is_itself(redis, service, worker):
+    service.define("report", path="/r?gate=g")
+    first = worker(lease="1s")
+    redis.push(job("report", "a", unique="daily", id="j1"))
+    service.wait_open(1)
+    first.kill()
+    service.wait_open(0)
+    worker(lease="1s", name="second")
+    service.wait_open(1)
+    service.open("g")
+    assert ended(redis, "a")["event"] == "done"
+
+
+def test_a_unique_job_waits_for_its_retry(redis, service, worker):
+    service.define("report", path="/r?status=429,200&header=Retry-After:1", retry={"on": [429]})
+    worker(lease="1s")
+    redis.push(job("report", "a", unique="daily"))
+    wait_until(lambda: redis.client.zcard("ringback:due"), 10, "the job to be parked")
+    redis.push(job("report", "b", unique="daily"))
+    assert ended(redis, "b")["error"]["code"] == "cancelled"
+    assert ended(redis, "a")["event"] == "done"
+
+
+# -------------------------------------------------------------------------- recurring
+@pytest.mark.parametrize("claim", ["lease", "blpop"])
+def test_each_tick_is_queued_once(redis, service, worker, claim):
+    service.define("report", path="/r/${kind}", params=["kind"], channel="reports",
+                   schedule="* * * * *", schedule_params={"kind": "hourly"})  # fmt: skip
+    # The tick of this minute is made up for by the first, and by nobody else.
+    workers = [worker(name=f"w{i}", claim=claim, processes=2) for i in range(2)]
+    event = ended(redis, "reports")
+    minute = redis.now_ms() // 60000 * 60
+    assert event["job"] in (f"tick:report:{minute}", f"tick:report:{minute - 60}")
+    (key,) = redis.client.keys("ringback:once:tick:report:*")
+    assert key.rsplit(":", 1)[1] == event["job"].rsplit(":", 1)[1]
+    assert sum(w.log.count("job.scheduled") for w in workers) == 1
+    assert list(service.book()["paths"]) == ["/r/hourly"]
+
+
+def test_a_reload_takes_schedules_over(redis, service, worker):
+    service.define("report", path="/r")
+    process = worker()
+    assert not process.lines("schedule.next")
+    service.define("report", path="/r", channel="reports", schedule="0 0 1 1 *",
+                   time_zone="Europe/Berlin")  # fmt: skip
+    process.signal(signal.SIGHUP)
+    at = int(process.wait_line("schedule.next", service="report")["at"])
+    assert time.gmtime(at)[1:6] == (12, 31, 23, 0, 0)
+
+
+def test_what_happened_long_before_is_not_made_up_for(redis, service, worker):
+    service.define("report", path="/r", channel="reports", schedule="0 0 1 1 *")
+    process = worker()
+    process.wait_line("schedule.next")
+    assert not redis.client.keys("ringback:once:*")
