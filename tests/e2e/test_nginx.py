@@ -10,6 +10,7 @@ import subprocess
 import aiohttp
 import pytest
 import websockets
+from peers.clients import get
 from peers.process import ROOT, free_port, wait_until
 
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
@@ -39,6 +40,7 @@ class Front:
 
     def __init__(self, processes, notifier, upstream=None):
         folder = processes.folder
+        self.notifier = notifier
         self.port = free_port()
         self.host = f"localhost:{self.port}"
         self.url = f"https://{self.host}"
@@ -132,13 +134,15 @@ def test_stream_and_library(front, redis):
     assert answer.startswith("HTTP/2 200") and "javascript" in answer
 
 
-def test_a_browser_that_leaves_is_gone_from_the_notifier(front, redis):
+def test_a_browser_that_leaves_is_gone_from_the_notifier(front):
+    def waiters():
+        return get(f"{front.notifier.admin}/channels/c1").json()["waiters"]
+
     async def main():
         url = f"wss://{front.host}/wait/c1"
         async with websockets.connect(url, ssl=front.tls()):
-            waiting = lambda: redis.client.pubsub_numsub("ringback:ch:{c1}")[0][1]  # noqa: E731
-            wait_until(lambda: waiting() == 1, what="the subscription")
-        wait_until(lambda: waiting() == 0, what="the end of the subscription")
+            wait_until(lambda: waiters() == 1, what="the notifier to hold it")
+        wait_until(lambda: waiters() == 0, what="the notifier to let it go")
 
     asyncio.run(main())
 
