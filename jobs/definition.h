@@ -118,6 +118,8 @@ RB_MUST_CHECK enum rb_status
 rb_definition_render(const struct rb_definition *definition, const struct rb_job *job,
                      struct rb_text channel, const json_t *params,
                      struct rb_request **request, struct rb_error *error);
+/* Shared by calls that ask the same; _free lets go of one reference. */
+struct rb_request *rb_request_ref(struct rb_request *request);
 void rb_request_free(struct rb_request *request);
 
 /* Is the status a success, and what of the body is the result: appends raw JSON to `out`.

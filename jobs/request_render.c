@@ -9,6 +9,7 @@
 /* All strings of a request stand in one block behind it. */
 struct block {
     struct rb_request request;
+    unsigned refs;
     char *bytes;
     char *headers[];
 };
@@ -102,6 +103,7 @@ static struct rb_request *assemble(struct rendering *r) {
         free(block);
         return NULL;
     }
+    block->refs = 1;
     block->bytes = bytes;
     for (size_t i = 0; i < r->header_count; i++)
         block->headers[i] = bytes + r->headers[i];
@@ -141,9 +143,15 @@ enum rb_status rb_definition_render(const struct rb_definition *definition,
 }
 
 /* The request is the first member of its block. */
+struct rb_request *rb_request_ref(struct rb_request *request) {
+    ((struct block *)(void *)request)->refs++;
+    return request;
+}
+
 void rb_request_free(struct rb_request *request) {
     struct block *block = (struct block *)(void *)request;
-    if (block)
-        free(block->bytes);
+    if (!block || --block->refs > 0)
+        return;
+    free(block->bytes);
     free(block);
 }

@@ -5,8 +5,10 @@
 
 #include "worker/backend.h"
 #include "worker/call.h"
+#include "worker/fanout.h"
 #include "worker/finish.h"
 #include "worker/gate.h"
+#include "worker/hedge.h"
 #include "worker/retry.h"
 #include "worker/worker.h"
 
@@ -25,6 +27,7 @@ static char *header_line(const char *name, const char *value) {
 static void on_answer(void *ctx, const struct rb_answer *answer) {
     struct rb_flight *f = ctx;
     f->call = NULL;
+    f->hedge = NULL;
     rb_backend_called(f->backend, answer->took_us);
     if (answer->failure == RB_FAILURES &&
         rb_definition_success(f->definition, answer->status)) {
@@ -55,22 +58,20 @@ static void start_call(struct rb_flight *f, struct rb_request *request) {
     const struct rb_definition *d = f->definition;
     int64_t by_ms = w->now_ms + d->timeout.per_try;
     f->hurried = by_ms > f->deadline_ms;
-    struct rb_call_order order = {
+    const struct rb_call_order order = {
         .request = request,
+        .extra = {f->headers[0], f->headers[1]},
         .connect_ms = d->timeout.connect,
         .deadline_ms = f->hurried ? f->deadline_ms : by_ms,
         .max_bytes = d->result.max_bytes,
         .allow = d->network.allow,
         .deny = d->network.deny,
     };
-    if (set_headers(f)) {
-        order.extra[0] = f->headers[0];
-        order.extra[1] = f->headers[1];
+    if (d->hedge_after_ms > 0)
+        f->hedge = rb_hedge_start(f, &order, d->hedge_after_ms, on_answer, f);
+    else
         f->call = rb_call_start(w->caller, &order, w->now_ms, on_answer, f);
-    } else {
-        rb_request_free(request);
-    }
-    if (!f->call) {
+    if (!f->call && !f->hedge) {
         rb_gate_withdraw(f);
         rb_finish_failed(f, RB_FAIL_INTERNAL, "out of memory", 0);
         return;
@@ -91,8 +92,14 @@ void rb_attempt_start(struct rb_flight *f) {
     struct rb_job job = f->job;
     job.id = f->id;
     rb_flight_set_deadline(f);
-    enum rb_status status = rb_definition_render(
-        f->definition, &job, rb_text_of(f->channel), f->params, &request, &error);
+    enum rb_status status = set_headers(f) ? RB_OK : RB_NOMEM;
+    if (status == RB_OK && f->definition->calls.count > 0) {
+        rb_fanout_start(f);
+        return;
+    }
+    if (status == RB_OK)
+        status = rb_definition_render(f->definition, &job, rb_text_of(f->channel),
+                                      f->params, &request, &error);
     if (status == RB_OK) {
         start_call(f, request);
         return;

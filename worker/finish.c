@@ -116,15 +116,14 @@ static void on_progress_published(void *ctx, const struct rb_published *publishe
     rb_stats_add(w->stats, out ? RB_STAT_PUBLISHED : RB_STAT_EVENTS_LOST, 1);
 }
 
-/* What lies in scratch. */
-static void publish_progress(struct rb_flight *f) {
+static void publish_progress(struct rb_flight *f, const struct rb_buffer *event) {
     struct rb_worker *w = f->worker;
     const struct rb_publication publication = {
         .channel = rb_text_of(f->channel),
         .job = rb_text_of(f->id),
-        .event = rb_buffer_view(&w->scratch),
+        .event = rb_buffer_view(event),
     };
-    if (w->scratch.status == RB_OK)
+    if (event->status == RB_OK)
         rb_publish(w->link, &w->policy, &publication, on_progress_published, w);
 }
 
@@ -134,7 +133,7 @@ void rb_finish_started(struct rb_flight *f) {
         return;
     rb_buffer_clear(&f->worker->scratch);
     rb_event_started(&f->worker->scratch, &head);
-    publish_progress(f);
+    publish_progress(f, &f->worker->scratch);
 }
 
 void rb_finish_retrying(struct rb_flight *f, int attempt, int64_t delay_ms,
@@ -144,7 +143,29 @@ void rb_finish_retrying(struct rb_flight *f, int attempt, int64_t delay_ms,
         return;
     rb_buffer_clear(&f->worker->scratch);
     rb_event_retrying(&f->worker->scratch, &head, attempt, delay_ms, error);
-    publish_progress(f);
+    publish_progress(f, &f->worker->scratch);
+}
+
+void rb_finish_part_retrying(struct rb_flight *f, struct rb_text part, int attempt,
+                             int64_t delay_ms, const struct rb_event_error *error) {
+    struct rb_event_head head = head_of(f);
+    if (!f->channel)
+        return;
+    rb_buffer_clear(&f->worker->scratch);
+    rb_event_part_retrying(&f->worker->scratch, &head, part, attempt, delay_ms, error);
+    publish_progress(f, &f->worker->scratch);
+}
+
+void rb_finish_partial(struct rb_flight *f, struct rb_text part, int parts,
+                       struct rb_text data) {
+    struct rb_event_head head = head_of(f);
+    struct rb_buffer event;
+    if (!f->channel)
+        return;
+    rb_buffer_init(&event, data.len + EVENT_ROOM);
+    rb_event_partial(&event, &head, part, parts, data);
+    publish_progress(f, &event);
+    rb_buffer_fini(&event);
 }
 
 /* ---- failing ---- */
@@ -200,13 +221,14 @@ void rb_finish_invalid(struct rb_flight *f, enum rb_failure failure,
 
 /* ---- the answer ---- */
 
-static void done(struct rb_flight *f, const struct rb_answer *answer,
-                 struct rb_text data) {
+void rb_finish_done(struct rb_flight *f, const struct rb_event_origin *origin,
+                    struct rb_text data) {
     struct rb_event_head head = head_of(f);
+    head.origin = origin;
     f->outcome = RB_FAILURES;
     rb_log(RB_LOG_DEBUG, "job.done", RB_S("job", f->id), RB_S("service", f->job.service),
-           RB_S("channel", f->channel), RB_I("status", answer->status),
-           RB_I("bytes", answer->body.len), RB_I("ms", answer->took_us / 1000));
+           RB_S("channel", f->channel), RB_I("bytes", data.len),
+           RB_I("ms", f->worker->now_ms - f->claimed_ms));
     if (!f->channel) {
         settle(f);
         return;
@@ -238,7 +260,7 @@ static void judge(struct rb_flight *f, const struct rb_answer *answer) {
     enum rb_status status = rb_definition_result(f->definition, answer->content_type,
                                                  answer->body, result, &error);
     if (status == RB_OK)
-        done(f, answer, rb_buffer_view(result));
+        rb_finish_done(f, NULL, rb_buffer_view(result));
     else if (status == RB_INVALID)
         rb_finish_failed(f, RB_FAIL_BAD_RESPONSE, error.text, answer->status);
     else if (status == RB_TOO_LARGE)
@@ -280,9 +302,7 @@ void rb_finish_park(struct rb_flight *f, int64_t until_ms) {
 }
 
 void rb_finish_give_back(struct rb_flight *f) {
-    if (f->call)
-        rb_call_cancel(f->call);
-    f->call = NULL;
+    rb_flight_hang_up(f);
     rb_gate_withdraw(f);
     rb_stats_add(f->worker->stats, RB_STAT_GIVEN_BACK, 1);
     rb_log(RB_LOG_DEBUG, "job.given_back", RB_S("job", f->id),

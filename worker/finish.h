@@ -15,6 +15,12 @@ struct rb_worker;
 /* The service answered, or the call failed, and there will be no other one. */
 void rb_finish_answered(struct rb_flight *f, const struct rb_answer *answer);
 
+/* The job has its result: JSON. origin says where it is from; NULL: from its own call. It
+ * and data may lie in the worker's scratch. */
+#define RB_FINISH_MISSING_MAX 4096 /* bytes of origin->missing */
+void rb_finish_done(struct rb_flight *f, const struct rb_event_origin *origin,
+                    struct rb_text data);
+
 /* The job ends without a result. `sentence` goes to the browser; status is the service's,
  * or 0. A job that nobody can be told of is buried, so that it is not lost in silence. */
 void rb_finish_failed(struct rb_flight *f, enum rb_failure failure, const char *sentence,
@@ -31,6 +37,13 @@ void rb_finish_dropped(struct rb_flight *f, enum rb_failure failure);
 void rb_finish_started(struct rb_flight *f);
 void rb_finish_retrying(struct rb_flight *f, int attempt, int64_t delay_ms,
                         const struct rb_event_error *error);
+
+/* Likewise of one of several calls: its answer, or that it is made again. data may lie in
+ * the worker's scratch. */
+void rb_finish_partial(struct rb_flight *f, struct rb_text part, int parts,
+                       struct rb_text data);
+void rb_finish_part_retrying(struct rb_flight *f, struct rb_text part, int attempt,
+                             int64_t delay_ms, const struct rb_event_error *error);
 
 /* "the service answered with status 503", written into `room`. */
 #define RB_FINISH_SENTENCE 64

@@ -6,7 +6,9 @@
 
 #include "worker/backend.h"
 #include "worker/call.h"
+#include "worker/fanout.h"
 #include "worker/gate.h"
+#include "worker/hedge.h"
 #include "worker/retry.h"
 #include "worker/worker.h"
 
@@ -141,12 +143,21 @@ int64_t rb_flight_last_ms(const struct rb_flight *f) {
     return f->deadline_ms ? earlier(f->deadline_ms, f->start_by_ms) : f->start_by_ms;
 }
 
+void rb_flight_hang_up(struct rb_flight *f) {
+    if (f->call)
+        rb_call_cancel(f->call);
+    if (f->hedge)
+        rb_hedge_cancel(f->hedge);
+    rb_fanout_free(f->fanout);
+    f->call = NULL;
+    f->hedge = NULL;
+    f->fanout = NULL;
+}
+
 void rb_flight_drop(struct rb_flight *f) {
     if (f->state == RB_FLIGHT_LANDED)
         return;
-    if (f->call)
-        rb_call_cancel(f->call);
-    f->call = NULL;
+    rb_flight_hang_up(f);
     rb_gate_withdraw(f);
     if (f->backend)
         rb_backend_job_leaves(f->backend);

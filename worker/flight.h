@@ -27,6 +27,8 @@
 
 struct rb_backend;
 struct rb_call;
+struct rb_fanout;
+struct rb_hedge;
 struct rb_worker;
 
 enum rb_flight_state {
@@ -69,16 +71,18 @@ struct rb_flight {
     struct rb_services *services;
     const struct rb_definition *definition;
     struct rb_backend *backend;
-    json_t *params; /* checked */
-    struct rb_call *call;
-    bool unique;            /* it has the key of job.unique */
-    bool through;           /* it is let through the gate, and has to leave it */
-    bool hurried;           /* its call has less time than timeout.per_try */
-    uint32_t ticket;        /* of the breaker */
-    uint64_t place;         /* among all workers; 0 = none */
-    struct rb_in_line line; /* before the gate */
-    ev_timer timer;         /* of WAITING */
-    char *headers[2];       /* that each call carries: Idempotency-Key, traceparent */
+    json_t *params;           /* checked */
+    struct rb_call *call;     /* its call; or … */
+    struct rb_hedge *hedge;   /* … one that may be made twice; or … */
+    struct rb_fanout *fanout; /* … several */
+    bool unique;              /* it has the key of job.unique */
+    bool through;             /* it is let through the gate, and has to leave it */
+    bool hurried;             /* its call has less time than timeout.per_try */
+    uint32_t ticket;          /* of the breaker */
+    uint64_t place;           /* among all workers; 0 = none */
+    struct rb_in_line line;   /* before the gate */
+    ev_timer timer;           /* of WAITING */
+    char *headers[2];         /* that each call carries: Idempotency-Key, traceparent */
 
     enum rb_failure last_failure; /* of the last try; RB_FAILURES: none failed here */
     const char *last_sentence;    /* a constant; NULL: it was a status */
@@ -123,6 +127,9 @@ int64_t rb_flight_until_ms(const struct rb_flight *f);
 bool rb_flight_expires_by(const struct rb_flight *f, int64_t at_ms);
 /* When its next call must have begun; 0 = whenever. */
 int64_t rb_flight_last_ms(const struct rb_flight *f);
+
+/* Breaks off its call, in whatever way it is made. */
+void rb_flight_hang_up(struct rb_flight *f);
 
 /* Lets go of it without a word to Redis: breaks its call off, and it has landed. For what
  * belongs to others now, or was given away. */
