@@ -17,11 +17,12 @@
 #include "worker/retry_budget.h"
 #include "worker/worker.h"
 
-/* The line holds what starts within this time, and some; what is behind is better off in
- * Redis, where any worker can take it. */
+/* The line holds what starts within this time, and some, but no more than its share of
+ * those who may wait; what is behind is better off in Redis, where any worker can take
+ * it. */
 #define LINE_US 500000
 #define LINE_MIN 32
-#define LINE_MAX 1000
+#define LINE_SHARE 4
 #define PLACE_MARGIN_MS 30000 /* a place is kept so much longer than a try may take */
 
 struct rb_gate {
@@ -132,6 +133,11 @@ static bool may_start(struct rb_gate *g, const struct rb_definition *d) {
     return true;
 }
 
+static bool is_open(const struct rb_gate *g, const struct rb_definition *d) {
+    return d->circuit_breaker.enabled &&
+           rb_breaker_wait_ms(&g->breaker, g->worker->now_ms) > 0;
+}
+
 static void let_through(struct rb_gate *g, struct rb_flight *f) {
     const struct rb_definition *d = f->definition;
     if (!rb_breaker_admit(&g->breaker, &d->circuit_breaker, g->worker->now_ms,
@@ -159,7 +165,7 @@ static void pump(struct rb_gate *g) {
     while ((first = rb_limiter_first(&g->limiter))) {
         struct rb_flight *f = flight_in(first);
         d = f->definition;
-        bool open = rb_breaker_wait_ms(&g->breaker, g->worker->now_ms) > 0;
+        bool open = is_open(g, d);
         if (!open && !may_start(g, d))
             break;
         rb_limiter_withdraw(&g->limiter, first);
@@ -192,7 +198,9 @@ static int64_t line_bound(const struct rb_gate *g, const struct rb_definition *d
     int64_t pace = pace_us(d);
     if (pace > 0 && LINE_US / pace > bound)
         bound = LINE_US / pace;
-    return bound < LINE_MIN ? LINE_MIN : bound > LINE_MAX ? LINE_MAX : bound;
+    int64_t most_waiting = g->worker->limit / LINE_SHARE;
+    bound = bound > most_waiting ? most_waiting : bound;
+    return bound < LINE_MIN ? LINE_MIN : bound;
 }
 
 static void park(struct rb_gate *g, struct rb_flight *f) {
@@ -212,7 +220,7 @@ void rb_gate_enter(struct rb_flight *f) {
     rb_limiter_set(&g->limiter, d->concurrency.limit);
     rb_retry_budget_set(&g->budget, d->retry.budget.percent, d->retry.budget.per_second,
                         w->now_ms);
-    if (rb_breaker_wait_ms(&g->breaker, w->now_ms) > 0 && d->circuit_breaker.enabled)
+    if (is_open(g, d))
         rb_retry_circuit_open(f);
     else if (!rb_limiter_first(&g->limiter) && may_start(g, d))
         let_through(g, f);

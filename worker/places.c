@@ -60,7 +60,8 @@ static void on_reply(void *ctx, enum rb_status status, const struct redisReply *
         for (int64_t i = 0; i < given && i < (int64_t)p->wanted; i++)
             add(&p->stock, &p->stocked, &p->stock_room, p->wanted_from + (uint64_t)i);
         p->backing -= p->returning;
-        memmove(p->back, p->back + p->returning, p->backing * sizeof *p->back);
+        if (p->returning > 0)
+            memmove(p->back, p->back + p->returning, p->backing * sizeof *p->back);
         if (p->wanted > 0 && given < (int64_t)p->wanted)
             p->not_before_ms =
                 w->now_ms + POLL_MS + (int64_t)(rb_process_random() % (POLL_MS + 1));

@@ -3,8 +3,8 @@
 
 #define ONE 256
 #define FIRST_PAUSE_MS 250
-#define MAX_PAUSE_MS 30000
-#define MAX_DOUBLINGS 7
+#define MAX_PAUSE_MS 5000 /* that nobody asked for */
+#define MAX_DOUBLINGS 5
 
 static int64_t pause_ms(const struct rb_pushback *p, uint32_t random) {
     int doublings = p->refusals < MAX_DOUBLINGS ? p->refusals : MAX_DOUBLINGS;
