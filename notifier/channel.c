@@ -155,6 +155,8 @@ static bool join_at_once(struct rb_channel *channel, struct rb_cursor cursor,
             subscription->sink->verified(subscription, cursor.given && tip->terminal);
         if (subscription->group && subscription->sink->live)
             subscription->sink->live(subscription);
+        if (!rb_recents_wanted(channel))
+            rb_recents_drop(channel);
         return true;
     }
     if (!rb_recents_knows(channel, cursor.id, &at.terminal))
@@ -194,6 +196,8 @@ enum rb_status rb_channel_subscribe(struct rb_channels *all, struct rb_text name
     if (channel->state == RB_CHANNEL_OFF && all->up)
         subscribe(channel); /* before those of the resubscribing whose clients wait */
     subscription->told = false;
+    if (cursor.given && channel->away > 0)
+        channel->away--; /* one of those who left, most likely */
     if (join_at_once(channel, cursor, subscription))
         return RB_OK;
     struct rb_group *group = reader_at(channel, cursor);
@@ -225,6 +229,7 @@ void rb_channel_unsubscribe(struct rb_subscription *subscription) {
     subscription->stands = group->at.set;
     subscription->stood = group->at.id;
     rb_group_drop_empty(group);
+    channel->away++;
     set_linger(channel, RB_LINGER_NEW);
 }
 
@@ -340,6 +345,7 @@ void rb_channel_confirmed(struct rb_channels *all, struct rb_text name) {
 /* One that waits for its confirmation stays: an UNSUBSCRIBE now would let the next
  * SUBSCRIBE take this confirmation for its own. */
 static void linger_over(struct rb_channel *channel) {
+    channel->away = 0;
     if (channel->waiters > 0) {
         set_linger(channel, RB_LINGER_NOT);
         if (!rb_recents_wanted(channel))

@@ -58,6 +58,7 @@ struct rb_channel {
     struct rb_channels *all;
     uint32_t hash;
     uint32_t waiters;
+    uint32_t away; /* left and not come back since: what they miss is kept a while */
     uint8_t state;
     uint8_t linger;
     bool tip_known;

@@ -24,7 +24,7 @@ struct rb_recents {
 };
 
 bool rb_recents_wanted(const struct rb_channel *channel) {
-    return !LIST_EMPTY(&channel->readers) || channel->linger != RB_LINGER_NOT;
+    return !LIST_EMPTY(&channel->readers) || channel->away > 0;
 }
 
 static void drop_first(struct rb_channel *channel) {

@@ -177,24 +177,22 @@ bool rb_exchange_keep_alive(const struct rb_exchange *x) { return stays_open(x);
 
 void rb_exchange_answer(struct rb_exchange *x, int status, const char *content_type,
                         struct rb_text body, struct rb_text fields) {
-    struct rb_buffer out;
+    struct rb_buffer *out = &x->server->answer;
     if (!may_answer(x))
         return;
-    rb_buffer_init(&out, body.len + fields.len + 1024);
-    rb_http_answer(&out, status, content_type, body, stays_open(x), x->head_only, fields);
-    finish(x, &out);
-    rb_buffer_fini(&out);
+    rb_buffer_clear(out);
+    rb_http_answer(out, status, content_type, body, stays_open(x), x->head_only, fields);
+    finish(x, out);
 }
 
 void rb_exchange_problem(struct rb_exchange *x, int status, const char *detail,
                          struct rb_text fields) {
-    struct rb_buffer out;
+    struct rb_buffer *out = &x->server->answer;
     if (!may_answer(x))
         return;
-    rb_buffer_init(&out, (size_t)128 * 1024);
-    rb_http_problem(&out, status, detail, stays_open(x), x->head_only, fields);
-    finish(x, &out);
-    rb_buffer_fini(&out);
+    rb_buffer_clear(out);
+    rb_http_problem(out, status, detail, stays_open(x), x->head_only, fields);
+    finish(x, out);
 }
 
 /* --- reading --- */

@@ -17,11 +17,23 @@
 #define SCRATCH_LIMIT ((size_t)256 * 1024 * 1024)
 #define SCRATCH_KEPT ((size_t)256 * 1024)
 
-int64_t rb_server_jitter(int64_t delay_ms) {
+/* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators").
+ */
+uint64_t rb_server_random(struct rb_server *server, uint64_t below) {
+    uint64_t x = server->random;
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    server->random = x;
+    return (x * UINT64_C(2685821657736338717) >> 32) % below;
+}
+
+int64_t rb_server_jitter(struct rb_server *server, int64_t delay_ms) {
     int64_t tenth = delay_ms / 10;
     if (tenth <= 0)
         return delay_ms;
-    return delay_ms - tenth + (int64_t)(rb_process_random() % (uint64_t)(2 * tenth + 1));
+    return delay_ms - tenth +
+           (int64_t)rb_server_random(server, (uint64_t)(2 * tenth + 1));
 }
 
 /* --- the turn --- */
@@ -105,6 +117,8 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events) {
     update_metrics(server);
     if (server->scratch.room > SCRATCH_KEPT)
         rb_buffer_fini(&server->scratch);
+    if (server->answer.room > SCRATCH_KEPT)
+        rb_buffer_fini(&server->answer);
     if (server->draining && rb_slab_count(server->connections) == 0)
         ev_break(server->loop, EVBREAK_ALL);
 }
@@ -208,6 +222,8 @@ struct rb_server *rb_server_new(struct ev_loop *loop,
     server->turn_last = &server->turn_first;
     memcpy(server->handlers, options->handlers, sizeof server->handlers);
     rb_buffer_init(&server->scratch, SCRATCH_LIMIT);
+    rb_buffer_init(&server->answer, SCRATCH_LIMIT);
+    server->random = rb_process_random() | 1;
     rb_process_random_hex(server->id, 16);
     server->policy.keys.jobs = rb_text_of(options->settings->redis.job_prefix);
     server->policy.keys.channels = rb_text_of(options->settings->redis.channel_prefix);
@@ -283,9 +299,9 @@ static void close_listeners(struct rb_server *server) {
 
 static void stop_one(void *ctx, void *object) {
     const int64_t *spread_ms = ctx;
-    int64_t delay_ms =
-        *spread_ms > 0 ? (int64_t)(rb_process_random() % (uint64_t)(*spread_ms + 1)) : 0;
-    rb_connection_stop(object, delay_ms);
+    struct rb_connection *c = object;
+    uint64_t range = (uint64_t)*spread_ms + 1;
+    rb_connection_stop(c, (int64_t)rb_server_random(c->server, range));
 }
 
 /* Clients are sent away over a while, so that they don't all come to the next process at
@@ -378,6 +394,7 @@ void rb_server_free(struct rb_server *server) {
     rb_slab_free(server->connections);
     rb_slab_free(server->subscriptions);
     rb_buffer_fini(&server->scratch);
+    rb_buffer_fini(&server->answer);
     free(server->read_buffer);
     rb_access_free(p->access);
     rb_settings_free(p->reloaded);

@@ -59,6 +59,8 @@ struct rb_server {
     unsigned spare_parser_count[2];
     struct rb_address_count *addresses; /* NULL: no limit by address */
     struct rb_buffer scratch;           /* for what is built and copied at once */
+    struct rb_buffer answer;            /* likewise, of an exchange alone */
+    uint64_t random;
     char *read_buffer; /* of the loop: bytes are looked at where they come in */
     struct rb_log_limit lines[RB_LINES];
     struct rb_server_private *private; /* watchers and listeners: server.c */
@@ -92,7 +94,9 @@ static inline void rb_count(const struct rb_server *server, enum rb_count count,
 }
 
 /* The delay ±10 %, so that clients that came together do not come back together. */
-int64_t rb_server_jitter(int64_t delay_ms);
+int64_t rb_server_jitter(struct rb_server *server, int64_t delay_ms);
+/* Not for secrets: 0 … below - 1. */
+uint64_t rb_server_random(struct rb_server *server, uint64_t below);
 
 /* True when the line may be written now; *held goes into suppressed=…. */
 static inline bool rb_server_line(struct rb_server *server, enum rb_log_line line,

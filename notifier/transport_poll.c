@@ -32,41 +32,53 @@ static struct rb_exchange *stop_waiting(struct rb_connection *c) {
     return poll->exchange;
 }
 
-static void write_fields(const struct rb_connection *c, const struct poll *poll,
-                         struct rb_buffer *cursor, struct rb_buffer *fields) {
-    rb_transport_cursor(c, cursor);
-    rb_buffer_string(fields, "ETag: \"");
-    rb_buffer_text(fields, rb_buffer_view(cursor));
-    rb_buffer_string(fields, "\"\r\n");
-    rb_buffer_text(fields, rb_text_of(poll->fields));
+/* Cursor, fields and body one behind the other, in the server's scratch. */
+struct parts {
+    struct rb_buffer *in;
+    size_t fields, body; /* where they begin; the cursor begins at 0 */
+};
+
+static struct rb_text part(const struct parts *parts, size_t from, size_t to) {
+    return rb_text(parts->in->at + from, to - from);
+}
+
+static void build(const struct rb_connection *c, struct parts *parts) {
+    const struct poll *poll = c->work;
+    struct rb_buffer *out = parts->in;
+    rb_buffer_clear(out);
+    rb_transport_cursor(c, out);
+    parts->fields = out->len;
+    rb_buffer_string(out, "ETag: \"");
+    rb_transport_cursor(c, out);
+    rb_buffer_string(out, "\"\r\n");
+    rb_buffer_text(out, rb_text_of(poll->fields));
     if (poll->callback[0])
-        rb_buffer_string(fields, "X-Content-Type-Options: nosniff\r\n");
+        rb_buffer_string(out, "X-Content-Type-Options: nosniff\r\n");
+    parts->body = out->len;
+    /* Room first: the cursor is read from the same bytes. */
+    if (poll->events || poll->callback[0])
+        (void)rb_buffer_reserve(out, poll->len * 2 + parts->fields * 2 + 256);
+    if (out->status == RB_OK && (poll->events || poll->callback[0]))
+        rb_encode_poll(out, rb_text(poll->events, poll->len),
+                       part(parts, 0, parts->fields), poll->callback);
 }
 
 /* A script that is not there is an error to a page: JSONP is always answered with one. */
 static void answer(struct rb_connection *c) {
     struct poll *poll = c->work;
-    struct rb_buffer cursor, fields, body;
+    struct parts parts = {.in = &c->server->scratch};
     bool script = poll->callback[0] != '\0';
     bool bodiless = !poll->events && !script;
-    rb_buffer_init(&cursor, 1024);
-    rb_buffer_init(&fields, 4096);
-    rb_buffer_init(&body, poll->len * 2 + 4096);
-    write_fields(c, poll, &cursor, &fields);
-    if (!bodiless)
-        rb_encode_poll(&body, rb_text(poll->events, poll->len), rb_buffer_view(&cursor),
-                       poll->callback);
+    build(c, &parts);
     struct rb_exchange *x = stop_waiting(c);
-    if (fields.status != RB_OK || body.status != RB_OK)
+    if (parts.in->status != RB_OK)
         rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
     else
         rb_exchange_answer(x, bodiless ? 204 : 200,
                            script ? "text/javascript; charset=utf-8" : "application/json",
-                           rb_buffer_view(&body), rb_buffer_view(&fields));
+                           part(&parts, parts.body, parts.in->len),
+                           part(&parts, parts.fields, parts.body));
     poll_free(poll);
-    rb_buffer_fini(&cursor);
-    rb_buffer_fini(&fields);
-    rb_buffer_fini(&body);
 }
 
 static bool all_live(const struct rb_connection *c) {
@@ -212,7 +224,8 @@ static void begin(struct rb_exchange *x, const struct rb_wait *wait) {
     poll->exchange = rb_exchange_hold(x);
     rb_exchange_drop_request(x);
     rb_connection_set_role(c, &role, poll);
-    rb_connection_timer(c, rb_server_jitter(c->server->settings->notifier.poll_timeout));
+    rb_connection_timer(
+        c, rb_server_jitter(c->server, c->server->settings->notifier.poll_timeout));
     rb_transport_subscribe(c, wait, &sink);
 }
 

@@ -39,7 +39,8 @@ static void send_part(struct rb_connection *c, struct rb_text text) {
 static void send_retry(struct rb_connection *c, int64_t delay_ms) {
     struct rb_buffer line;
     rb_buffer_init(&line, 64);
-    rb_buffer_printf(&line, "retry: %lld\n\n", (long long)rb_server_jitter(delay_ms));
+    rb_buffer_printf(&line, "retry: %lld\n\n",
+                     (long long)rb_server_jitter(c->server, delay_ms));
     if (line.status == RB_OK)
         send_part(c, rb_buffer_view(&line));
     rb_buffer_fini(&line);
@@ -60,7 +61,8 @@ static void opening_free(struct opening *opening) {
 }
 
 static void heartbeat_later(struct rb_connection *c) {
-    rb_connection_timer(c, rb_server_jitter(c->server->settings->notifier.ping_interval));
+    rb_connection_timer(
+        c, rb_server_jitter(c->server, c->server->settings->notifier.ping_interval));
 }
 
 static void send_head(struct rb_connection *c) {

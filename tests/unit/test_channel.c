@@ -497,7 +497,10 @@ static void coming_back_costs_no_reading(void **state) {
     leave(&a);
     come(&a, "5-0");
     assert_heard(&a, "verified live ");
+    come(&b, "5-0");
+    assert_heard(&b, "verified live ");
     leave(&a);
+    leave(&b);
     message("5-0 6-0 " TICK); /* between two polls */
     message("6-0 7-0 " TICK);
     come(&a, "5-0");
@@ -517,24 +520,44 @@ static void coming_back_costs_no_reading(void **state) {
     leave(&b);
 }
 
-static void what_is_kept_is_bounded(void **state) {
-    struct listener a = {.full = false};
+/* When all who left are back, and all hear live, nothing is kept for them. */
+static void nothing_is_kept_for_nobody(void **state) {
+    struct listener a = {.full = false}, b = {.full = false};
     (void)state;
     begin(&a);
     leave(&a);
     message("5-0 6-0 " TICK);
+    come(&a, "5-0");
+    come(&b, "5-0");
+    assert_heard(&a, "verified tick:6-0 live ");
+    assert_asked("read=5-0?:16 ");
+    page("5-0<0-0 6-0<5-0", false, NULL);
+    assert_heard(&b, "verified tick:6-0 live ");
+    leave(&a);
+    leave(&b);
+}
+
+static void what_is_kept_is_bounded(void **state) {
+    struct listener a = {.full = false}, b = {.full = false};
+    (void)state;
+    begin(&a);
+    come(&b, "5-0");
+    assert_heard(&b, "verified live ");
+    leave(&a);
+    leave(&b);
+    message("5-0 6-0 " TICK);
     message("6-0 7-0 " TICK);
     message("7-0 8-0 " TICK);
     message("8-0 9-0 " TICK); /* the fourth: 6-0 goes */
+    come(&b, "6-0");
+    assert_heard(&b, "verified tick:7-0 tick:8-0 tick:9-0 live ");
+    assert_asked("");
     come(&a, "5-0");
     assert_asked("read=5-0?:16 ");
     page("5-0<0-0 6-0<5-0 7-0<6-0 8-0<7-0 9-0<8-0", false, NULL);
     assert_heard(&a, "verified tick:6-0 tick:7-0 tick:8-0 tick:9-0 live ");
     leave(&a);
-    come(&a, "6-0");
-    assert_heard(&a, "verified tick:7-0 tick:8-0 tick:9-0 live ");
-    assert_asked("");
-    leave(&a);
+    leave(&b);
 }
 
 static void those_who_ask_the_same_share_a_reading(void **state) {
@@ -742,6 +765,7 @@ int main(void) {
         TEST(an_event_too_large_is_a_gap),
         TEST(foreign_entries),
         TEST(coming_back_costs_no_reading),
+        TEST(nothing_is_kept_for_nobody),
         TEST(what_is_kept_is_bounded),
         TEST(those_who_ask_the_same_share_a_reading),
         TEST(a_full_member_reads_on_alone),
