@@ -7,29 +7,23 @@
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 #include <sys/queue.h>
 
 #include "config/buffer.h"
 #include "config/clock.h"
 #include "worker/dial.h"
+#include "worker/easy.h"
 #include "worker/failure.h"
 #include "worker/retry_after.h"
 #include "worker/stats.h"
 #include "worker/transfers.h"
 
-#define RECEIVE_BYTES 2048L /* curl's buffer, one for each call in flight */
-#define LANE_IN_FLIGHT 128  /* calls for which a lane is opened */
+#define LANE_IN_FLIGHT 128 /* calls for which a lane is opened */
 #define LANES_MAX 64
 #define LANE_CONNECTIONS_MIN 64
 #define SPARE_MIN 64         /* handles kept for later, besides as many as are in use */
 #define BODY_KEPT_BYTES 4096 /* a larger body's memory is given back */
-#define HEADERS_MAX 256
-#define CURL_LATE_MS                                                                     \
-    250               /* our own timer is first and knows more; curl's shares the time   \
-                         out among the addresses of a host */
-#define MAX_ROUNDS 64 /* of calls that let others go in one turn */
+#define MAX_ROUNDS 64        /* of calls that let others go in one turn */
 
 struct rb_call {
     struct rb_caller *caller;
@@ -50,8 +44,7 @@ struct rb_call {
     ev_timer timer;
     int64_t started_us;
     int64_t connect_ms, connect_by_ms, deadline_ms;
-    struct curl_slist *header; /* borrows its texts from the order */
-    size_t header_room;
+    struct rb_header_list headers;
     char detail[CURL_ERROR_SIZE];
 };
 TAILQ_HEAD(call_list, rb_call);
@@ -154,7 +147,7 @@ static void call_free(struct rb_call *call) {
     if (call->easy)
         curl_easy_cleanup(call->easy);
     rb_buffer_fini(&call->body);
-    free(call->header);
+    free(call->headers.at);
     free(call);
 }
 
@@ -279,15 +272,7 @@ static bool easy_init(struct rb_call *call) {
         return false;
     rb_transfers_adopt(call->caller->transfers, easy);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says */
-    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "ringback/" RINGBACK_VERSION);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    rb_easy_set_common(easy);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->detail);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
@@ -322,76 +307,10 @@ static struct rb_call *call_take(struct rb_caller *caller) {
     return call;
 }
 
-static bool same_name(const char *a, const char *b) {
-    size_t len = strcspn(a, ":");
-    return strcspn(b, ":") == len && strncasecmp(a, b, len) == 0;
-}
-
-static bool has_header(char *const *headers, const char *name) {
-    for (; headers && *headers; headers++)
-        if (same_name(*headers, name))
-            return true;
-    return false;
-}
-
-/* Links the header lines into a list as curl wants it. */
-static bool set_headers(struct rb_call *call, const struct rb_call_order *order) {
-    char *const *own = order->request->headers;
-    const char *line[HEADERS_MAX];
-    size_t count = 0;
-
-    for (char *const *h = own; h && *h && count < HEADERS_MAX; h++)
-        line[count++] = *h;
-    for (size_t i = 0; i < RB_CALL_EXTRA_HEADERS; i++)
-        if (order->extra[i] && !has_header(own, order->extra[i]) && count < HEADERS_MAX)
-            line[count++] = order->extra[i];
-    if (order->request->body && !has_header(own, "Content-Type") && count < HEADERS_MAX)
-        line[count++] = "Content-Type:"; /* or curl says that it is a form */
-    if (count >= HEADERS_MAX)
-        return false;
-    if (count > call->header_room) {
-        struct curl_slist *grown = realloc(call->header, count * sizeof *grown);
-        if (!grown)
-            return false;
-        call->header = grown;
-        call->header_room = count;
-    }
-    for (size_t i = 0; i < count; i++)
-        call->header[i] = (struct curl_slist){
-            (char *)(uintptr_t)line[i], i + 1 < count ? &call->header[i + 1] : NULL};
-    return curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER,
-                            count ? call->header : NULL) == CURLE_OK;
-}
-
-/* Every option that one call may have changed is set for each call. */
-static bool set_request(struct rb_call *call, const struct rb_call_order *order) {
-    const struct rb_request *request = order->request;
-    CURL *easy = call->easy;
-    bool head = strcmp(request->method, "HEAD") == 0;
-    bool plain = head || (request->body ? strcmp(request->method, "POST") == 0
-                                        : strcmp(request->method, "GET") == 0);
-
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
-    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-    if (head)
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    if (request->body) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                         (curl_off_t)request->body_len);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
-    }
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long)order->connect_ms + CURL_LATE_MS);
-    return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
-                            plain ? NULL : request->method) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK &&
-           set_headers(call, order);
-}
-
 struct rb_call *rb_call_start(struct rb_caller *caller, const struct rb_call_order *order,
                               int64_t now_ms, rb_call_fn *fn, void *ctx) {
     struct rb_call *call = call_take(caller);
-    if (!call || !set_request(call, order)) {
+    if (!call || !rb_easy_set_request(call->easy, &call->headers, order)) {
         rb_request_free(order->request);
         if (call)
             call_free(call);

@@ -73,11 +73,4 @@ bool rb_claims_stopped(const struct rb_worker *w);
 bool rb_claims_empty(const struct rb_worker *w);
 bool rb_claims_asking(const struct rb_worker *w);
 
-/* How many of `queued` jobs one of `live` workers may take when it has `room`: the Lua
- * script does the same. */
-static inline int64_t rb_claims_share(int64_t queued, int64_t live, int64_t room) {
-    int64_t share = live > 1 ? (queued + live - 1) / live : queued;
-    return share < room ? share : room;
-}
-
 #endif

@@ -216,6 +216,7 @@ def test_a_claim_whose_answer_is_lost(redis, service, worker):
     proxy = DeafProxy(redis)
     try:
         daemon = worker({"redis": {"url": proxy.url, "command_timeout": "500ms"}}, lease="10s")
+        wait_until(lambda: redis.client.info("clients")["blocked_clients"] == 2)
         proxy.deaf = True
         redis.push(*(quote(f"c{n}", id=f"job-{n}") for n in range(30)))
         wait_until(lambda: redis.client.keys("ringback:held:*"), 10, "the claim to arrive")

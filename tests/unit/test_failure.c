@@ -1,0 +1,86 @@
+/* From libcurl's codes to the words of the contract. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "worker/failure.h"
+
+static enum rb_failure of(struct rb_call_end end) {
+    const char *sentence = NULL;
+    enum rb_failure failure = rb_failure_of_call(&end, &sentence);
+    assert_non_null(sentence);
+    assert_int_equal(strlen(sentence) > 0, failure != RB_FAILURES);
+    return failure;
+}
+
+static void test_codes(void **state) {
+    (void)state;
+    static const struct {
+        CURLcode code;
+        enum rb_failure failure;
+    } cases[] = {
+        {CURLE_OK, RB_FAILURES},
+        {CURLE_COULDNT_CONNECT, RB_FAIL_CONNECT},
+        {CURLE_COULDNT_RESOLVE_HOST, RB_FAIL_CONNECT},
+        {CURLE_OPERATION_TIMEDOUT, RB_FAIL_CONNECT}, /* curl times nothing else */
+        {CURLE_SSL_CONNECT_ERROR, RB_FAIL_TLS},
+        {CURLE_PEER_FAILED_VERIFICATION, RB_FAIL_TLS},
+        {CURLE_SSL_CACERT_BADFILE, RB_FAIL_TLS},
+        {CURLE_WEIRD_SERVER_REPLY, RB_FAIL_BAD_RESPONSE},
+        {CURLE_PARTIAL_FILE, RB_FAIL_BAD_RESPONSE},
+        {CURLE_BAD_CONTENT_ENCODING, RB_FAIL_BAD_RESPONSE},
+        {CURLE_OUT_OF_MEMORY, RB_FAIL_INTERNAL},
+        {CURLE_URL_MALFORMAT, RB_FAIL_INTERNAL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(of((struct rb_call_end){.code = cases[i].code}),
+                         cases[i].failure);
+}
+
+/* What we know ourselves says more than the code with which curl was made to stop. */
+static void test_our_own_reasons(void **state) {
+    (void)state;
+    struct rb_call_end write = {.code = CURLE_WRITE_ERROR, .answered = true};
+    write.body_too_large = true;
+    assert_int_equal(of(write), RB_FAIL_TOO_LARGE);
+    write.body_too_large = false;
+    write.head_too_large = true;
+    assert_int_equal(of(write), RB_FAIL_TOO_LARGE);
+    assert_int_equal(
+        of((struct rb_call_end){.code = CURLE_COULDNT_CONNECT, .denied = true}),
+        RB_FAIL_CONNECT);
+    assert_int_equal(of((struct rb_call_end){.timed_out = true, .connected = true}),
+                     RB_FAIL_TIMEOUT);
+    assert_int_equal(of((struct rb_call_end){.connect_overdue = true}), RB_FAIL_CONNECT);
+    assert_int_equal(
+        of((struct rb_call_end){.connect_overdue = true, .handshaking = true}),
+        RB_FAIL_TLS);
+    assert_int_equal(of((struct rb_call_end){.unresolved = true}), RB_FAIL_CONNECT);
+}
+
+/* Before the answer began nothing is known to have happened; after, half of one is here.
+ */
+static void test_broken_connections(void **state) {
+    (void)state;
+    static const CURLcode codes[] = {CURLE_GOT_NOTHING, CURLE_RECV_ERROR,
+                                     CURLE_SEND_ERROR};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        struct rb_call_end end = {.code = codes[i], .connected = true};
+        assert_int_equal(of(end), RB_FAIL_CONNECT);
+        end.answered = true;
+        assert_int_equal(of(end), RB_FAIL_BAD_RESPONSE);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_our_own_reasons),
+        cmocka_unit_test(test_broken_connections),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,100 @@
+/* Turning a request into options of an easy handle. */
+#include "worker/easy.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Curl's buffer, one for each call in flight. Up to this size malloc takes it from its
+ * fast lists. */
+#define RECEIVE_BYTES 1024L
+#define HEADERS_MAX 256
+/* The caller's own timer comes first and knows more than curl's, which is there to share
+ * the time out among the addresses of a host. */
+#define CURL_LATE_MS 250
+
+void rb_easy_set_common(CURL *easy) {
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says */
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* decodes all it can */
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+}
+
+static bool same_name(const char *a, const char *b) {
+    size_t len = strcspn(a, ":");
+    return strcspn(b, ":") == len && strncasecmp(a, b, len) == 0;
+}
+
+static bool has_header(char *const *headers, const char *name) {
+    for (; headers && *headers; headers++)
+        if (same_name(*headers, name))
+            return true;
+    return false;
+}
+
+/* As lines, since curl formats the values of its own options anew for each request. */
+static const char *const common[] = {"User-Agent: ringback/" RINGBACK_VERSION,
+                                     "Accept-Encoding: gzip"};
+
+/* Links the header lines into a list as curl wants it. */
+static bool set_headers(CURL *easy, struct rb_header_list *list,
+                        const struct rb_call_order *order) {
+    char *const *own = order->request->headers;
+    const char *line[HEADERS_MAX];
+    size_t count = 0;
+
+    for (char *const *h = own; h && *h && count < HEADERS_MAX; h++)
+        line[count++] = *h;
+    for (size_t i = 0; i < RB_CALL_EXTRA_HEADERS; i++)
+        if (order->extra[i] && !has_header(own, order->extra[i]) && count < HEADERS_MAX)
+            line[count++] = order->extra[i];
+    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
+        if (!has_header(own, common[i]) && count < HEADERS_MAX)
+            line[count++] = common[i];
+    if (order->request->body && !has_header(own, "Content-Type") && count < HEADERS_MAX)
+        line[count++] = "Content-Type:"; /* or curl says that it is a form */
+    if (count >= HEADERS_MAX)
+        return false;
+    if (count > list->room) {
+        struct curl_slist *grown = realloc(list->at, count * sizeof *grown);
+        if (!grown)
+            return false;
+        list->at = grown;
+        list->room = count;
+    }
+    for (size_t i = 0; i < count; i++)
+        list->at[i] = (struct curl_slist){(char *)(uintptr_t)line[i],
+                                          i + 1 < count ? &list->at[i + 1] : NULL};
+    return curl_easy_setopt(easy, CURLOPT_HTTPHEADER, count ? list->at : NULL) ==
+           CURLE_OK;
+}
+
+/* Every option that one call may have changed is set for each call. */
+bool rb_easy_set_request(CURL *easy, struct rb_header_list *headers,
+                         const struct rb_call_order *order) {
+    const struct rb_request *request = order->request;
+    bool head = strcmp(request->method, "HEAD") == 0;
+    bool plain = head || (request->body ? strcmp(request->method, "POST") == 0
+                                        : strcmp(request->method, "GET") == 0);
+
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    if (head)
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    if (request->body) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                         (curl_off_t)request->body_len);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
+    }
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)order->connect_ms + CURL_LATE_MS);
+    return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
+                            plain ? NULL : request->method) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK &&
+           set_headers(easy, headers, order);
+}

@@ -1,0 +1,26 @@
+/* How calls set up libcurl's easy handles: once for all of them, and for each request. */
+#ifndef RB_WORKER_EASY_H
+#define RB_WORKER_EASY_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+
+#include "worker/call.h"
+
+/* HTTP/1.1 to the host itself: no redirects, no proxy of the environment, nothing but
+ * http and https, TLS verified. */
+void rb_easy_set_common(CURL *easy);
+
+/* The header lines as curl wants them; keeps its memory from call to call. The texts are
+ * borrowed from the order. */
+struct rb_header_list {
+    struct curl_slist *at;
+    size_t room;
+};
+
+/* Sets every option that a request may have changed before. False when out of memory or
+ * when there are too many headers. */
+bool rb_easy_set_request(CURL *easy, struct rb_header_list *headers,
+                         const struct rb_call_order *order);
+
+#endif
