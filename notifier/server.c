@@ -1,6 +1,7 @@
 /* One process from its birth to its drain: the loop's turn, time, signals. */
 #include "notifier/server.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #define FILES_BESIDE 64 /* descriptors that are no clients: listeners, Redis, the log */
 #define SCRATCH_LIMIT ((size_t)256 * 1024 * 1024)
 #define SCRATCH_KEPT ((size_t)256 * 1024)
+#define TRIM_CROWD 4096 /* connections whose memory is worth the work */
 
 /* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators").
  */
@@ -100,6 +102,20 @@ static void on_wheel(struct ev_loop *loop, ev_timer *timer, int events) {
     rb_timers_run(server->timers, server->now_ms);
 }
 
+/* When a crowd has gone its memory goes back to the system: glibc keeps it otherwise. */
+static void trim(struct rb_server *server) {
+    struct rb_server_private *p = server->private;
+    size_t count = rb_slab_count(server->connections);
+    if (count > p->crowd)
+        p->crowd = count;
+    if (p->crowd < TRIM_CROWD || count > p->crowd / 2)
+        return;
+    p->crowd = count;
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 /* After all callbacks of the turn. It is the last of the prepare watchers (see _new):
  * what the links to Redis have to say, SUBSCRIBE above all, has left before any client
  * reads its answer, so that what a client publishes then is heard. */
@@ -115,6 +131,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events) {
         wait_ms = timers_ms;
     arm(server, wait_ms);
     update_metrics(server);
+    trim(server);
     if (server->scratch.room > SCRATCH_KEPT)
         rb_buffer_fini(&server->scratch);
     if (server->answer.room > SCRATCH_KEPT)
