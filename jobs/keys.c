@@ -58,6 +58,12 @@ void rb_key_slots(const struct rb_keys *keys, struct rb_text service,
     write_key(key, keys->jobs, RB_TEXT(":slots:"), service, RB_TEXT(""));
 }
 
+void rb_key_cache(const struct rb_keys *keys, struct rb_text service,
+                  struct rb_text digest, struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":cache:"), service, RB_TEXT(":"));
+    add(key, digest);
+}
+
 void rb_key_once(const struct rb_keys *keys, struct rb_text unique, struct rb_key *key) {
     write_key(key, keys->jobs, RB_TEXT(":once:"), unique, RB_TEXT(""));
 }

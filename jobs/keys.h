@@ -33,6 +33,8 @@ void rb_key_held(const struct rb_keys *keys, struct rb_text worker, struct rb_ke
 void rb_key_dead(const struct rb_keys *keys, struct rb_key *key);
 void rb_key_rate(const struct rb_keys *keys, struct rb_text service, struct rb_key *key);
 void rb_key_slots(const struct rb_keys *keys, struct rb_text service, struct rb_key *key);
+void rb_key_cache(const struct rb_keys *keys, struct rb_text service,
+                  struct rb_text digest, struct rb_key *key);
 void rb_key_once(const struct rb_keys *keys, struct rb_text unique, struct rb_key *key);
 /* The once of one time (unix seconds) of a recurring job. */
 void rb_key_tick(const struct rb_keys *keys, struct rb_text service, int64_t at_s,

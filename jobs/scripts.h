@@ -23,6 +23,8 @@ extern const struct rb_script rb_script_bury;
 extern const struct rb_script rb_script_publish;
 extern const struct rb_script rb_script_rate;
 extern const struct rb_script rb_script_slots;
+extern const struct rb_script rb_script_cache_ask;
+extern const struct rb_script rb_script_cache_put;
 extern const struct rb_script rb_script_once;
 extern const struct rb_script rb_script_tick;
 
