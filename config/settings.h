@@ -19,18 +19,20 @@ struct rb_list {
 };
 
 enum rb_claim_mode { RB_CLAIM_LEASE, RB_CLAIM_BLPOP };
-enum rb_auth_mode { RB_AUTH_OPEN, RB_AUTH_TOKEN };
+enum rb_auth_mode { RB_AUTH_OPEN, RB_AUTH_TOKEN, RB_AUTH_HOOK };
 
 #define RB_PROCESSES_AUTO 0 /* one a core */
 
 /* Values after reading; every pointer belongs to the settings. */
 struct rb_settings {
     struct {
-        char *url;        /* redis://[[user]:password@]host[:port][/db] or unix:///path */
-        char *job_prefix; /* J of the design */
-        char *channel_prefix;    /* C of the design */
-        int64_t connect_timeout; /* ms */
-        int64_t command_timeout; /* ms */
+        char *url; /* redis://[[user]:password@]host[:port][/db] or unix:///path */
+        char *sentinel_master;         /* "" = no Sentinels, the url says where */
+        struct rb_list sentinel_nodes; /* [[user]:password@]host[:port] */
+        char *job_prefix;              /* J of the design */
+        char *channel_prefix;          /* C of the design */
+        int64_t connect_timeout;       /* ms */
+        int64_t command_timeout;       /* ms */
     } redis;
     struct {
         int64_t max_events;
@@ -65,11 +67,14 @@ struct rb_settings {
         struct rb_list auth_keys;            /* files; resolved like worker.services */
         char *auth_issuer;                   /* "" = any, also the next */
         char *auth_audience;
-        char *auth_cookie;      /* "" = no token in a cookie */
-        int64_t auth_leeway;    /* ms */
-        int64_t auth_warning;   /* ms before the end of a token */
-        struct rb_list origins; /* "*" or scheme://host[:port] */
-        char *session_cookie;   /* "" = @session is not available */
+        char *auth_cookie;         /* "" = no token in a cookie */
+        int64_t auth_leeway;       /* ms */
+        int64_t auth_warning;      /* ms before the end of a token */
+        char *auth_hook;           /* http://…, or "" */
+        int64_t auth_hook_timeout; /* ms */
+        int64_t auth_hook_cache;   /* ms */
+        struct rb_list origins;    /* "*" or scheme://host[:port] */
+        char *session_cookie;      /* "" = @session is not available */
         bool echo;
     } notifier;
     struct {

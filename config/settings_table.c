@@ -12,7 +12,7 @@
 #define MIB (1024 * KIB)
 
 static const char *const claim_modes[] = {"lease", "blpop", NULL};
-static const char *const auth_modes[] = {"open", "token", NULL};
+static const char *const auth_modes[] = {"open", "token", "hook", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 
@@ -60,6 +60,31 @@ static bool is_listen_or_empty(struct rb_text text) {
     return text.len == 0 || rb_address_is_listen(text);
 }
 
+/* As Sentinel itself has it: A-z 0-9 and ".-_". */
+static bool is_master_or_empty(struct rb_text text) {
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_name_char(text.at[i]) || strchr(":@=~", text.at[i]))
+            return false;
+    return text.len <= 128;
+}
+
+/* The room jobs/ reads it in full; here a slip is found with its line. */
+static bool is_node(struct rb_text text) {
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] <= ' ' || text.at[i] > '~' || text.at[i] == '/')
+            return false;
+    return text.len > 0 && text.len <= 512;
+}
+
+static bool is_url_or_empty(struct rb_text text) {
+    bool http = rb_text_starts(text, RB_TEXT("http://"));
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] <= ' ' || text.at[i] > '~' || text.at[i] == '#')
+            return false;
+    return text.len == 0 || (text.len <= 2048 && text.len > 8 &&
+                             (http || rb_text_starts(text, RB_TEXT("https://"))));
+}
+
 static bool is_short(struct rb_text text) { return text.len <= 256; }
 
 /* RFC 6265 §4.1.1: a cookie's name is a token of HTTP. */
@@ -87,7 +112,26 @@ const struct rb_setting rb_settings_table[] = {
      .expected = "redis://[[user]:password@]host[:port][/db] or unix:///path",
      .valid = not_empty,
      .meaning = "Where Redis is: `redis://[[user]:password@]host[:port][/db]` or "
-                "`unix:///path`."},
+                "`unix:///path`. With Sentinels its user, password and database count, "
+                "its host and port do not."},
+    {.key = "redis.sentinel.master",
+     .offset = AT(redis, sentinel_master),
+     .type = RB_SETTING_STRING,
+     .standard = "",
+     .expected = "a name that the Sentinels watch a master by, or nothing",
+     .valid = is_master_or_empty,
+     .meaning =
+         "The name of the master that `redis.sentinel.nodes` are asked for; empty: "
+         "there are no Sentinels."},
+    {.key = "redis.sentinel.nodes",
+     .offset = AT(redis, sentinel_nodes),
+     .type = RB_SETTING_LIST,
+     .standard = "",
+     .max = 16,
+     .expected = "[[user]:password@]host[:port] of a Sentinel",
+     .valid = is_node,
+     .meaning = "The Sentinels, asked in turn where the master is: "
+                "`[[user]:password@]host[:port]`, port 26379 if none is given."},
     {ROW(redis, job_prefix), .type = RB_SETTING_STRING, .standard = "ringback",
      .expected = PREFIX, .valid = is_prefix,
      .meaning = "What the keys of jobs start with. On a Redis Cluster write it "
@@ -207,8 +251,9 @@ const struct rb_setting rb_settings_table[] = {
      .type = RB_SETTING_CHOICE,
      .standard = "open",
      .choices = auth_modes,
+     .reloads = true,
      .meaning = "Who may hear what. `open`: who knows a channel's name may hear it. "
-                "`token`: a JWT names the channels."},
+                "`token`: a JWT names the channels. `hook`: the web app is asked."},
     {.key = "notifier.auth.keys",
      .offset = AT(notifier, auth_keys),
      .type = RB_SETTING_LIST,
@@ -259,6 +304,31 @@ const struct rb_setting rb_settings_table[] = {
      .reloads = true,
      .meaning = "How long before the end of its token a live client gets `expiring`; "
                 "sooner than at half of what is left it does not."},
+    {.key = "notifier.auth.hook",
+     .offset = AT(notifier, auth_hook),
+     .type = RB_SETTING_STRING,
+     .standard = "",
+     .expected = "http://… or https://…, or nothing",
+     .valid = is_url_or_empty,
+     .reloads = true,
+     .meaning = "Where the web app answers whether a client may hear its channels: 2xx, "
+                "401 or 403. Anything else lets nobody in."},
+    {.key = "notifier.auth.hook_timeout",
+     .offset = AT(notifier, auth_hook_timeout),
+     .type = RB_SETTING_DURATION,
+     .standard = "3s",
+     .min = 10,
+     .max = MINUTE,
+     .reloads = true,
+     .meaning = "How long the web app may take."},
+    {.key = "notifier.auth.hook_cache",
+     .offset = AT(notifier, auth_hook_cache),
+     .type = RB_SETTING_DURATION,
+     .standard = "10s",
+     .max = HOUR,
+     .reloads = true,
+     .meaning = "How long its answer is good for the same session and channels; a "
+                "refusal at most 1s; 0: not at all."},
     {ROW(notifier, origins), .type = RB_SETTING_LIST, .standard = "*", .max = 256,
      .expected = "* or an origin such as https://shop.example.com, in lower case and "
                  "without a path",

@@ -3,9 +3,16 @@
 
 #include <stdlib.h>
 
-static enum rb_status read_keys(const struct rb_settings *settings,
+static enum rb_status read_auth(const struct rb_settings *settings,
                                 struct rb_access *access, struct rb_errors *errors) {
-    if (settings->notifier.auth_mode != RB_AUTH_TOKEN)
+    access->mode = (enum rb_auth_mode)settings->notifier.auth_mode;
+    if (access->mode == RB_AUTH_HOOK && settings->notifier.auth_hook[0] == '\0') {
+        rb_errors_add(errors, settings->file, 0, 0,
+                      "notifier.auth.hook: expected http://… or https://…, since "
+                      "notifier.auth.mode is hook");
+        return RB_INVALID;
+    }
+    if (access->mode != RB_AUTH_TOKEN)
         return RB_OK;
     if (settings->notifier.auth_keys.count == 0) {
         rb_errors_add(errors, settings->file, 0, 0,
@@ -25,7 +32,7 @@ enum rb_status rb_access_new(const struct rb_settings *settings,
     *access = calloc(1, sizeof **access);
     if (!*access)
         return RB_NOMEM;
-    enum rb_status status = read_keys(settings, *access, errors);
+    enum rb_status status = read_auth(settings, *access, errors);
     if (status != RB_OK) {
         rb_access_free(*access);
         *access = NULL;

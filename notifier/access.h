@@ -8,7 +8,8 @@
 
 /* A plain value, never changed. */
 struct rb_access {
-    struct rb_keyring *keys;         /* NULL unless auth.mode is token */
+    enum rb_auth_mode mode;
+    struct rb_keyring *keys;         /* NULL unless the mode is token */
     struct rb_jwt_expected expected; /* borrows from the settings */
 };
 

@@ -3,6 +3,7 @@
 
 #include "config/clock.h"
 #include "notifier/access.h"
+#include "notifier/admit_core.h"
 #include "notifier/connection.h"
 #include "notifier/exchange_core.h"
 #include "notifier/pass.h"
@@ -87,18 +88,21 @@ struct rb_text rb_admit_session(const struct rb_exchange *x) {
 
 /* --- verdicts --- */
 
-static const struct rb_verdict admitted = {0, NULL, NULL, RB_COUNTS};
-static const struct rb_verdict no_memory = {503, "Out of memory.", NULL,
-                                            RB_COUNT_CLOSED_MEMORY};
+const struct rb_verdict rb_verdict_admitted = {0, NULL, NULL, RB_COUNTS};
+const struct rb_verdict rb_verdict_not_named = {
+    403, "This channel is not among those that are allowed.", "insufficient_scope",
+    RB_COUNT_REFUSED_CHANNEL};
+const struct rb_verdict rb_verdict_no_memory = {503, "Out of memory.", NULL,
+                                                RB_COUNT_CLOSED_MEMORY};
 
 /* The client's connection gets its pass; takes the grant, NULL for anything. */
-static struct rb_verdict let_in(struct rb_exchange *x, struct rb_grant *grant) {
+struct rb_verdict rb_admit_let_in(struct rb_exchange *x, struct rb_grant *grant) {
     struct rb_connection *c = x->connection;
     if (!c)
         rb_grant_unref(grant);
     else if (rb_pass_give(c, grant, rb_admit_session(x)) != RB_OK)
-        return no_memory;
-    return admitted;
+        return rb_verdict_no_memory;
+    return rb_verdict_admitted;
 }
 
 /* --- tokens --- */
@@ -138,10 +142,19 @@ static struct rb_verdict read_token(const struct rb_server *server, struct rb_te
         status = rb_grant_read(claims, session, grant, &problem);
     json_decref(claims);
     if (status == RB_NOMEM)
-        return no_memory;
+        return rb_verdict_no_memory;
     if (status != RB_OK)
         return (struct rb_verdict){401, problem, "invalid_token", RB_COUNT_REFUSED_TOKEN};
-    return admitted;
+    return rb_verdict_admitted;
+}
+
+/* All of them, or the verdict. */
+struct rb_verdict rb_admit_judge(const struct rb_grant *grant,
+                                 const struct rb_wait *wait) {
+    for (size_t i = 0; i < wait->count; i++)
+        if (!rb_grant_hears(grant, rb_text_of(wait->channels[i])))
+            return rb_verdict_not_named;
+    return rb_verdict_admitted;
 }
 
 static struct rb_verdict judge_token(struct rb_exchange *x, const struct rb_wait *wait) {
@@ -153,15 +166,12 @@ static struct rb_verdict judge_token(struct rb_exchange *x, const struct rb_wait
                                    RB_COUNT_REFUSED_TOKEN};
     struct rb_verdict verdict =
         read_token(rb_exchange_server(x), token, rb_admit_session(x), &grant);
-    if (verdict.status != 0)
-        return verdict;
-    for (size_t i = 0; i < wait->count; i++)
-        if (!rb_grant_hears(grant, rb_text_of(wait->channels[i]))) {
-            rb_grant_unref(grant);
-            return (struct rb_verdict){403, "The token does not name this channel.",
-                                       "insufficient_scope", RB_COUNT_REFUSED_CHANNEL};
-        }
-    return let_in(x, grant);
+    if (verdict.status == 0)
+        verdict = rb_admit_judge(grant, wait);
+    if (verdict.status == 0)
+        return rb_admit_let_in(x, grant);
+    rb_grant_unref(grant);
+    return verdict;
 }
 
 struct rb_verdict rb_admit_renew(struct rb_connection *c, struct rb_text token) {
@@ -176,7 +186,27 @@ struct rb_verdict rb_admit_renew(struct rb_connection *c, struct rb_text token) 
 }
 
 void rb_admit(struct rb_exchange *x, const struct rb_wait *wait, rb_admitted_fn *fn) {
-    struct rb_verdict verdict =
-        rb_exchange_server(x)->access->keys ? judge_token(x, wait) : let_in(x, NULL);
+    struct rb_verdict verdict = rb_verdict_admitted;
+    switch (rb_exchange_server(x)->access->mode) {
+    case RB_AUTH_OPEN:
+        verdict = rb_admit_let_in(x, NULL);
+        break;
+    case RB_AUTH_TOKEN:
+        verdict = judge_token(x, wait);
+        break;
+    case RB_AUTH_HOOK:
+        rb_admit_by_hook(x, wait, fn);
+        return;
+    }
     fn(x, wait, &verdict);
+}
+
+void rb_admit_more(struct rb_connection *c, struct rb_text channel, struct rb_text name,
+                   struct rb_cursor cursor, rb_admitted_more_fn *fn) {
+    if (rb_pass_hears(c, channel))
+        fn(c, channel, name, cursor, &rb_verdict_admitted);
+    else if (rb_pass_visitor(c))
+        rb_admit_more_by_hook(c, channel, name, cursor, fn);
+    else
+        fn(c, channel, name, cursor, &rb_verdict_not_named);
 }

@@ -30,6 +30,15 @@ typedef void rb_admitted_fn(struct rb_exchange *exchange, const struct rb_wait *
 void rb_admit(struct rb_exchange *exchange, const struct rb_wait *wait,
               rb_admitted_fn *fn);
 
+/* May this live client hear that channel too? fn is called once, perhaps before this
+ * returns; not at all when the connection goes before the answer. name and cursor are the
+ * client's own, handed on. */
+typedef void rb_admitted_more_fn(struct rb_connection *connection, struct rb_text channel,
+                                 struct rb_text name, struct rb_cursor cursor,
+                                 const struct rb_verdict *verdict);
+void rb_admit_more(struct rb_connection *connection, struct rb_text channel,
+                   struct rb_text name, struct rb_cursor cursor, rb_admitted_more_fn *fn);
+
 /* A live client shows another token: its pass is renewed, or stays. */
 struct rb_verdict rb_admit_renew(struct rb_connection *connection, struct rb_text token);
 

@@ -29,12 +29,17 @@ enum rb_count {
     RB_COUNT_READINGS, /* pages of history asked of Redis */
     RB_COUNT_REDIS_LOST,
     RB_COUNT_BYTES_SENT,
+    RB_COUNT_HOOK_ALLOWED, /* answers of the web app */
+    RB_COUNT_HOOK_REFUSED,
+    RB_COUNT_HOOK_FAILED, /* none, or one that can't be read */
+    RB_COUNT_HOOK_KEPT,   /* it was not asked: the answer was kept, or is on its way */
     /* refusals and drops, each by its reason */
     RB_COUNT_REFUSED_CONNECTIONS, /* over max_connections */
     RB_COUNT_REFUSED_ADDRESS,     /* over max_connections_per_address */
     RB_COUNT_REFUSED_FILES,       /* out of descriptors */
     RB_COUNT_REFUSED_ORIGIN,
     RB_COUNT_REFUSED_TOKEN,    /* none, or one that is not good: 401 */
+    RB_COUNT_REFUSED_HOOK,     /* the web app did not answer: 503 */
     RB_COUNT_REFUSED_CHANNEL,  /* not among what the client may hear: 403 */
     RB_COUNT_REFUSED_REQUEST,  /* malformed or too large */
     RB_COUNT_REFUSED_OVERSIZE, /* a raw message beyond what is handed on */

@@ -8,13 +8,22 @@
 #include "jobs/name.h"
 #include "notifier/connection.h"
 
+#define LATER_MAX 16
 #define LOOK_MS INT64_C(3600000) /* the wall clock may be set: it is looked at again */
+
+struct visitor {
+    struct rb_hook_question question; /* its texts stand in bytes */
+    char bytes[];
+};
 
 struct rb_pass {
     ev_timer timer;
     struct rb_connection *connection;
     struct rb_grant *grant;
-    int64_t warn_at; /* unix ms; 0: warned */
+    struct visitor *visitor; /* NULL: nobody need be asked */
+    LIST_HEAD(, rb_later) laters;
+    int64_t expires; /* unix ms, also the next; 0: never */
+    int64_t warn_at; /* 0: warned */
     uint8_t session_len;
     char session[];
 };
@@ -62,7 +71,7 @@ static void refuse(struct rb_connection *c, enum rb_count count, const char *eve
 
 static int64_t ends_at(const struct rb_pass *pass) {
     const struct rb_settings *settings = pass->connection->server->settings;
-    return rb_grant_expires(pass->grant) + settings->notifier.auth_leeway;
+    return pass->expires + settings->notifier.auth_leeway;
 }
 
 static void look_again(struct rb_pass *pass, int64_t now) {
@@ -86,7 +95,7 @@ static void on_time(struct ev_loop *loop, ev_timer *timer, int events) {
     }
     if (pass->warn_at > 0 && now >= pass->warn_at) {
         pass->warn_at = 0;
-        tell(c, "expiring", "expires", rb_grant_expires(pass->grant), RB_TEXT(""));
+        tell(c, "expiring", "expires", pass->expires, RB_TEXT(""));
     }
     look_again(pass, now);
 }
@@ -95,11 +104,11 @@ static void on_time(struct ev_loop *loop, ev_timer *timer, int events) {
 static void keep_time(struct rb_pass *pass) {
     struct rb_server *server = pass->connection->server;
     ev_timer_stop(server->loop, &pass->timer);
-    if (!pass->grant || rb_grant_expires(pass->grant) == 0)
+    if (pass->expires == 0)
         return;
-    int64_t now = rb_clock_unix_ms(), expires = rb_grant_expires(pass->grant);
-    int64_t half = (expires - now) / 2, ahead = server->settings->notifier.auth_warning;
-    pass->warn_at = expires - (ahead < half ? ahead : half > 0 ? half : 0);
+    int64_t now = rb_clock_unix_ms(), half = (pass->expires - now) / 2;
+    int64_t ahead = server->settings->notifier.auth_warning;
+    pass->warn_at = pass->expires - (ahead < half ? ahead : half > 0 ? half : 0);
     look_again(pass, now);
 }
 
@@ -120,9 +129,11 @@ enum rb_status rb_pass_give(struct rb_connection *c, struct rb_grant *grant,
     }
     pass->connection = c;
     pass->grant = grant;
+    pass->expires = grant ? rb_grant_expires(grant) : 0;
     pass->session_len = (uint8_t)session.len;
     if (session.len > 0)
         memcpy(pass->session, session.at, session.len);
+    LIST_INIT(&pass->laters);
     ev_timer_init(&pass->timer, on_time, 0, 0);
     pass->timer.data = pass;
     c->pass = pass;
@@ -132,18 +143,67 @@ enum rb_status rb_pass_give(struct rb_connection *c, struct rb_grant *grant,
 
 void rb_pass_drop(struct rb_connection *c) {
     struct rb_pass *pass = c->pass;
+    struct rb_later *later;
     c->pass = NULL;
     if (!pass)
         return;
+    while ((later = LIST_FIRST(&pass->laters))) {
+        LIST_REMOVE(later, entry);
+        later->drop(later);
+    }
     ev_timer_stop(c->server->loop, &pass->timer);
     rb_grant_unref(pass->grant);
+    free(pass->visitor);
     free(pass);
+}
+
+enum rb_status rb_pass_remember(struct rb_connection *c,
+                                const struct rb_hook_question *visitor) {
+    size_t len = 0;
+    for (int i = RB_HOOK_CHANNELS + 1; i < RB_HOOK_FIELDS; i++)
+        len += visitor->field[i].len;
+    struct visitor *copy = calloc(1, sizeof *copy + len);
+    if (!copy)
+        return RB_NOMEM;
+    char *at = copy->bytes;
+    for (int i = RB_HOOK_CHANNELS + 1; i < RB_HOOK_FIELDS; i++) {
+        struct rb_text text = visitor->field[i];
+        copy->question.field[i] = rb_text(at, text.len);
+        if (text.len > 0)
+            memcpy(at, text.at, text.len);
+        at += text.len;
+    }
+    c->pass->visitor = copy;
+    return RB_OK;
+}
+
+const struct rb_hook_question *rb_pass_visitor(const struct rb_connection *c) {
+    return c->pass && c->pass->visitor ? &c->pass->visitor->question : NULL;
+}
+
+void rb_pass_limit(struct rb_connection *c, int64_t expires) {
+    if (expires == 0 || (c->pass->expires > 0 && c->pass->expires <= expires))
+        return;
+    c->pass->expires = expires;
+    keep_time(c->pass);
+}
+
+enum rb_status rb_pass_later(struct rb_connection *c, struct rb_later *later) {
+    const struct rb_later *other;
+    size_t count = 0;
+    LIST_FOREACH (other, &c->pass->laters, entry)
+        count++;
+    if (count >= LATER_MAX)
+        return RB_TOO_LARGE;
+    LIST_INSERT_HEAD(&c->pass->laters, later, entry);
+    return RB_OK;
 }
 
 void rb_pass_renew(struct rb_connection *c, struct rb_grant *grant) {
     struct rb_subscription *next;
     rb_grant_unref(c->pass->grant);
     c->pass->grant = grant;
+    c->pass->expires = rb_grant_expires(grant);
     keep_time(c->pass);
     for (struct rb_subscription *s = c->subscriptions; s && !c->closing && !c->doomed;
          s = next) {

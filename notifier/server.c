@@ -11,13 +11,14 @@
 #include "notifier/access.h"
 #include "notifier/census.h"
 #include "notifier/connection.h"
+#include "notifier/hook.h"
 #include "notifier/server_core.h"
 #include "notifier/slab.h"
 
 #define FILES_BESIDE 64 /* descriptors that are no clients: listeners, Redis, the log */
 #define SCRATCH_LIMIT ((size_t)256 * 1024 * 1024)
 #define SCRATCH_KEPT ((size_t)256 * 1024)
-#define TRIM_CROWD 4096 /* connections whose memory is worth the work */
+#define TRIM_CROWD 4096 /* connections and channels that are worth the work */
 
 /* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators").
  */
@@ -105,7 +106,8 @@ static void on_wheel(struct ev_loop *loop, ev_timer *timer, int events) {
 /* When a crowd has gone its memory goes back to the system: glibc keeps it otherwise. */
 static void trim(struct rb_server *server) {
     struct rb_server_private *p = server->private;
-    size_t count = rb_slab_count(server->connections);
+    size_t count =
+        rb_slab_count(server->connections) + rb_channels_count(server->channels);
     if (count > p->crowd)
         p->crowd = count;
     if (p->crowd < TRIM_CROWD || count > p->crowd / 2)
@@ -174,7 +176,8 @@ static bool build(struct rb_server *server, const struct rb_server_options *opti
         return false;
     server->channels = rb_feed_channels(server->feed);
     server->census = rb_census_new(server->loop, server->feed, server->id);
-    return server->census != NULL;
+    server->hook = rb_hook_new(server);
+    return server->census && server->hook;
 }
 
 static void start_watchers(struct rb_server *server) {
@@ -406,6 +409,7 @@ void rb_server_free(struct rb_server *server) {
     ev_timer_stop(server->loop, &p->wheel);
     rb_feed_free(server->feed);
     rb_census_free(server->census);
+    rb_hook_free(server->hook);
     free_spare_parsers(server);
     rb_timers_free(server->timers);
     rb_slab_free(server->connections);

@@ -21,6 +21,7 @@ struct rb_connection;
 struct rb_census;
 struct rb_slab;
 struct rb_access;
+struct rb_hook;
 struct rb_address_count;
 
 /* Lines that a peer can cause, each held back by itself. */
@@ -30,6 +31,7 @@ enum rb_log_line {
     RB_LINE_CLOSED,
     RB_LINE_ACCEPT,
     RB_LINE_MEMORY,
+    RB_LINE_HOOK,
     RB_LINES
 };
 
@@ -43,6 +45,7 @@ struct rb_server {
 
     const struct rb_settings *settings; /* another one after a reload */
     const struct rb_access *access;     /* made of them */
+    struct rb_hook *hook;               /* asks the web app */
     struct rb_channel_policy policy;    /* for rb_publish */
     struct rb_feed *feed;
     struct rb_channels *channels; /* of the feed */

@@ -90,6 +90,27 @@ static size_t count_subscriptions(const struct rb_connection *c) {
     return count;
 }
 
+static void subscribe_admitted(struct rb_connection *c, struct rb_text channel,
+                               struct rb_text name, struct rb_cursor cursor,
+                               const struct rb_verdict *verdict) {
+    bool known = rb_connection_find(c, channel) != NULL;
+    if (verdict->status != 0) {
+        rb_count(c->server, verdict->count, 1);
+        complain(c, verdict->status == 503 ? "unavailable" : "forbidden",
+                 verdict->problem, name);
+        return;
+    }
+    if (!known && count_subscriptions(c) >= RB_WAIT_CHANNELS) {
+        complain(c, "too_many_channels", "At most 16 channels can be waited on at once.",
+                 name);
+        return;
+    }
+    confirm(c, "subscribed", name);
+    if (!known && !c->doomed &&
+        rb_connection_subscribe(c, channel, cursor, &rb_websocket_sink) != RB_OK)
+        rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
+}
+
 static void subscribe(struct rb_connection *c, struct rb_text name, const json_t *since) {
     char out[RB_CHANNEL_MAX + 1];
     struct rb_text channel;
@@ -100,21 +121,7 @@ static void subscribe(struct rb_connection *c, struct rb_text name, const json_t
         complain(c, "invalid_cursor", "since is an event's id.", name);
         return;
     }
-    if (!rb_pass_hears(c, channel)) {
-        rb_count(c->server, RB_COUNT_REFUSED_CHANNEL, 1);
-        complain(c, "forbidden", "The token does not name this channel.", name);
-        return;
-    }
-    bool known = rb_connection_find(c, channel) != NULL;
-    if (!known && count_subscriptions(c) >= RB_WAIT_CHANNELS) {
-        complain(c, "too_many_channels", "At most 16 channels can be waited on at once.",
-                 name);
-        return;
-    }
-    confirm(c, "subscribed", name);
-    if (!known && !c->doomed &&
-        rb_connection_subscribe(c, channel, cursor, &rb_websocket_sink) != RB_OK)
-        rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
+    rb_admit_more(c, channel, name, cursor, subscribe_admitted);
 }
 
 static void unsubscribe(struct rb_connection *c, struct rb_text name) {

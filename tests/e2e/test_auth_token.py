@@ -25,9 +25,11 @@ def guarded(notifier, folder):
             files.append(str(file))
         origins = auth.pop("origins", ["*"])
         session = auth.pop("session_cookie", "")
-        return notifier(
+        served = notifier(
             auth={"mode": "token", "keys": files, **auth}, origins=origins, session_cookie=session
         )
+        served.wait_line("feed.ready")
+        return served
 
     return start
 
@@ -207,7 +209,7 @@ def test_subscribe_is_checked(redis, guarded):
         ws.send_json({"subscribe": "b"})
         assert ws.event()["error"] == {
             "code": "forbidden", "channel": "b",
-            "message": "The token does not name this channel.",
+            "message": "This channel is not among those that are allowed.",
         }  # fmt: skip
         ws.send_json({"subscribe": "a:2"})
         assert ws.event() == {"subscribed": "a:2"}
