@@ -19,7 +19,7 @@ struct rb_server_private {
     struct rb_signals signals;
     struct rb_listener *listeners[RB_ADDRESSES];
     size_t listener_count;
-    size_t crowd; /* the most connections since memory was given back */
+    size_t crowd; /* the most of them since memory was given back */
     struct rb_server_counted counted;
     struct rb_access *access;
     struct rb_settings *settings; /* of the start */
