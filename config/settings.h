@@ -61,6 +61,7 @@ struct rb_settings {
         int64_t max_connections_per_address; /* 0 = no limit */
         int64_t max_queue;                   /* bytes waiting for one client */
         int64_t max_message;                 /* bytes of one message from a client */
+        bool compression;                    /* of WebSocket messages */
         int64_t head_timeout;                /* ms to send a whole request head */
         int64_t drain_timeout;               /* ms */
         int64_t auth_mode;                   /* enum rb_auth_mode */

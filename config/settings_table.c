@@ -240,6 +240,10 @@ const struct rb_setting rb_settings_table[] = {
     {ROW(notifier, max_message), .type = RB_SETTING_BYTES, .standard = "1MiB", .min = 128,
      .max = 256 * MIB, .reloads = true,
      .meaning = "The largest message or request body that a client may send."},
+    {ROW(notifier, compression), .type = RB_SETTING_BOOLEAN, .standard = "false",
+     .reloads = true,
+     .meaning = "Compress WebSocket messages for clients that offer it "
+                "(permessage-deflate, RFC 7692): less to send, more CPU."},
     {ROW(notifier, head_timeout), .type = RB_SETTING_DURATION, .standard = "10s",
      .min = 100, .max = 10 * MINUTE, .reloads = true,
      .meaning = "How long a client may take to send the head of a request."},

@@ -33,6 +33,7 @@ enum rb_delivery_kind {
 /* The ways in which the bytes of one delivery are shared among clients. */
 enum rb_encoding {
     RB_ENCODING_WEBSOCKET,
+    RB_ENCODING_WEBSOCKET_PACKED, /* compressed, where that is shorter */
     RB_ENCODING_SSE,       /* as one chunk */
     RB_ENCODING_SSE_PLAIN, /* for HTTP/1.0, without chunks */
     RB_ENCODING_STREAM,

@@ -71,6 +71,7 @@ struct rb_connection {
     bool shut : 1;      /* our side is shut down */
     bool over : 1;      /* beyond max_connections: gets a refusal and nothing else */
     bool stopping : 1;  /* its timer says when role->stop is called */
+    uint8_t window : 4; /* bits of what the client can decompress; 0: it does not */
     uint64_t address[]; /* one, where connections are counted by address */
 };
 

@@ -1,5 +1,6 @@
 /* /echo: returns each message as it came, for test pages and conformance suites. While
  * the client does not read, it is not read from. */
+#include "notifier/deflate.h"
 #include "notifier/transport.h"
 #include "notifier/transport_websocket.h"
 
@@ -7,7 +8,10 @@ static bool on_message(void *ctx, enum rb_ws_opcode opcode, struct rb_text data)
     struct rb_connection *c = ctx;
     struct rb_buffer frame;
     rb_buffer_init(&frame, data.len + RB_WS_HEADER_MAX);
-    rb_ws_frame(&frame, opcode, data);
+    if (rb_deflate_suits(c->window, data.len))
+        rb_deflate_frame(c->server->deflate, &frame, opcode, data);
+    else
+        rb_ws_frame(&frame, opcode, data);
     rb_connection_send_buffer(c, &frame);
     rb_buffer_fini(&frame);
     if (rb_connection_full(c))
@@ -18,7 +22,8 @@ static bool on_message(void *ctx, enum rb_ws_opcode opcode, struct rb_text data)
 static const struct rb_ws_events events = {.on_message = on_message,
                                            .on_ping = rb_websocket_on_ping,
                                            .on_pong = rb_websocket_on_pong,
-                                           .on_close = rb_websocket_on_close};
+                                           .on_close = rb_websocket_on_close,
+                                           .restore = rb_websocket_restore};
 
 static void echo_bytes(struct rb_connection *c, char *bytes, size_t len) {
     struct rb_ws_state *state = c->work;

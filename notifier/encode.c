@@ -5,6 +5,7 @@
 
 #include "jobs/json_scan.h"
 #include "jobs/name.h"
+#include "notifier/deflate.h"
 #include "notifier/http_response.h"
 #include "notifier/websocket.h"
 
@@ -31,8 +32,17 @@ void rb_bytes_unref(struct rb_bytes *bytes) {
         free(bytes);
 }
 
+static enum rb_ws_opcode opcode_of(struct rb_text payload) {
+    return rb_text_utf8(payload) ? RB_WS_TEXT : RB_WS_BINARY;
+}
+
 void rb_encode_websocket(struct rb_buffer *out, const struct rb_event_frame *frame) {
-    rb_ws_frame(out, rb_text_utf8(frame->json) ? RB_WS_TEXT : RB_WS_BINARY, frame->json);
+    rb_ws_frame(out, opcode_of(frame->json), frame->json);
+}
+
+void rb_encode_websocket_packed(struct rb_buffer *out,
+                                const struct rb_event_frame *frame) {
+    rb_deflate_frame(frame->deflate, out, opcode_of(frame->json), frame->json);
 }
 
 static size_t line_length(struct rb_text text) {

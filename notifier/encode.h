@@ -22,15 +22,20 @@ void rb_bytes_unref(struct rb_bytes *bytes); /* NULL is legal */
 
 /* One event as it is handed to a transport. json is whole, with its id (or raw bytes of
  * an app's own PUBLISH: has_id false, delivered as they are, never part of a cursor). */
+struct rb_deflate;
 struct rb_event_frame {
     struct rb_text json;
     struct rb_text event; /* its name, "message" for raw */
     bool has_id;
-    struct rb_text cursor; /* what `id:` says in SSE: one id, or joined ids */
+    struct rb_text cursor;      /* what `id:` says in SSE: one id, or joined ids */
+    struct rb_deflate *deflate; /* for the compressed encoding alone */
 };
 
 /* WebSocket: one text frame (binary when the bytes are not UTF-8). */
 void rb_encode_websocket(struct rb_buffer *out, const struct rb_event_frame *frame);
+/* The same as a compressed message where that is shorter (RFC 7692). */
+void rb_encode_websocket_packed(struct rb_buffer *out,
+                                const struct rb_event_frame *frame);
 /* SSE (WHATWG HTML, server-sent events): id, event, data; CR, LF and CRLF in data each
  * start a new data line. As one chunk of a chunked body. */
 void rb_encode_sse(struct rb_buffer *out, const struct rb_event_frame *frame);

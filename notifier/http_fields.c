@@ -9,8 +9,7 @@ struct rb_text rb_http_header(const struct rb_http_request *request, const char 
     return (struct rb_text){NULL, 0};
 }
 
-/* Takes the next piece up to a separator that is not inside a quoted string. */
-static bool next_piece(struct rb_text *rest, char separator, struct rb_text *piece) {
+bool rb_http_next(struct rb_text *rest, char separator, struct rb_text *piece) {
     bool quoted = false;
     size_t i = 0;
     if (rest->len == 0)
@@ -29,8 +28,8 @@ static bool next_piece(struct rb_text *rest, char separator, struct rb_text *pie
 
 bool rb_http_list_has(struct rb_text list, const char *token) {
     struct rb_text item, name;
-    while (next_piece(&list, ',', &item))
-        if (next_piece(&item, ';', &name) &&
+    while (rb_http_next(&list, ',', &item))
+        if (rb_http_next(&item, ';', &name) &&
             rb_text_equal_nocase(name, rb_text_of(token)))
             return true;
     return false;
@@ -49,12 +48,12 @@ static bool is_zero_weight(struct rb_text parameter) {
 
 bool rb_http_accepts(struct rb_text accept, const char *media_type) {
     struct rb_text item, part;
-    while (next_piece(&accept, ',', &item)) {
-        if (!next_piece(&item, ';', &part) ||
+    while (rb_http_next(&accept, ',', &item)) {
+        if (!rb_http_next(&item, ';', &part) ||
             !rb_text_equal_nocase(part, rb_text_of(media_type)))
             continue;
         bool wanted = true;
-        while (next_piece(&item, ';', &part))
+        while (rb_http_next(&item, ';', &part))
             wanted = wanted && !is_zero_weight(part);
         if (wanted)
             return true;

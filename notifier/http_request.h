@@ -75,6 +75,9 @@ void rb_http_parser_reset(struct rb_http_parser *parser); /* for the next reques
 /* The field's value by name, any case; the empty text with at == NULL when absent. Where
  * a list field came several times the first is given. */
 struct rb_text rb_http_header(const struct rb_http_request *request, const char *name);
+/* Takes the next piece, without the blanks around it, up to a separator that is not
+ * within a quoted string; false at the end. */
+bool rb_http_next(struct rb_text *rest, char separator, struct rb_text *piece);
 /* Does a comma list hold the token (any case, parameters ignored)? */
 bool rb_http_list_has(struct rb_text list, const char *token);
 /* Is the media type acceptable to this Accept field with q > 0, named exactly (no

@@ -11,6 +11,7 @@
 #include "notifier/access.h"
 #include "notifier/census.h"
 #include "notifier/connection.h"
+#include "notifier/deflate.h"
 #include "notifier/hook.h"
 #include "notifier/server_core.h"
 #include "notifier/slab.h"
@@ -168,8 +169,9 @@ static bool build(struct rb_server *server, const struct rb_server_options *opti
     server->subscriptions = rb_slab_new(sizeof(struct rb_subscription));
     server->timers = rb_timers_new(server->now_ms, rb_connection_timeout, server);
     server->read_buffer = malloc(RB_READ_BYTES);
+    server->deflate = rb_deflate_new();
     if (!server->connections || !server->subscriptions || !server->timers ||
-        !server->read_buffer)
+        !server->read_buffer || !server->deflate)
         return false;
     server->feed = rb_feed_new(server->loop, &feed);
     if (!server->feed)
@@ -417,6 +419,7 @@ void rb_server_free(struct rb_server *server) {
     rb_buffer_fini(&server->scratch);
     rb_buffer_fini(&server->answer);
     free(server->read_buffer);
+    rb_deflate_free(server->deflate);
     rb_access_free(p->access);
     rb_settings_free(p->reloaded);
     rb_settings_free(p->settings);

@@ -19,6 +19,7 @@
 
 struct rb_connection;
 struct rb_census;
+struct rb_deflate;
 struct rb_slab;
 struct rb_access;
 struct rb_hook;
@@ -50,6 +51,7 @@ struct rb_server {
     struct rb_feed *feed;
     struct rb_channels *channels; /* of the feed */
     struct rb_census *census;     /* made after the feed, freed after it */
+    struct rb_deflate *deflate;
     struct rb_metrics *metrics;
     rb_series series[RB_COUNTS];
     struct rb_timers *timers; /* of connections */

@@ -64,6 +64,7 @@ void rb_transport_fields(const struct rb_exchange *x, struct rb_buffer *fields) 
 
 static void (*const encoders[])(struct rb_buffer *, const struct rb_event_frame *) = {
     [RB_ENCODING_WEBSOCKET] = rb_encode_websocket,
+    [RB_ENCODING_WEBSOCKET_PACKED] = rb_encode_websocket_packed,
     [RB_ENCODING_SSE] = rb_encode_sse,
     [RB_ENCODING_SSE_PLAIN] = rb_encode_sse_plain,
     [RB_ENCODING_STREAM] = rb_encode_stream,
@@ -79,7 +80,8 @@ static struct rb_bytes *encode(struct rb_connection *c,
     struct rb_buffer cursor, *out = &c->server->scratch;
     struct rb_event_frame frame = {.json = delivery->json,
                                    .event = delivery->event,
-                                   .has_id = delivery->kind != RB_DELIVERY_RAW};
+                                   .has_id = delivery->kind != RB_DELIVERY_RAW,
+                                   .deflate = c->server->deflate};
     struct rb_bytes *bytes = NULL;
     bool sse = encoding == RB_ENCODING_SSE || encoding == RB_ENCODING_SSE_PLAIN;
     rb_buffer_init(&cursor, sizeof cursor_bytes);

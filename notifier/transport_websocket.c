@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/deflate.h"
 #include "notifier/exchange_core.h"
 #include "notifier/http_response.h"
 #include "notifier/transport.h"
@@ -64,16 +65,27 @@ static bool on_message(void *ctx, enum rb_ws_opcode opcode, struct rb_text data)
     return !c->doomed && !c->closing;
 }
 
+enum rb_status rb_websocket_restore(void *ctx, struct rb_text packed,
+                                    struct rb_text *data) {
+    const struct rb_connection *c = ctx;
+    size_t max = (size_t)c->server->settings->notifier.max_message;
+    return rb_deflate_restore(c->server->deflate, packed, max, data);
+}
+
 static const struct rb_ws_events events = {.on_message = on_message,
                                            .on_ping = rb_websocket_on_ping,
                                            .on_pong = rb_websocket_on_pong,
-                                           .on_close = rb_websocket_on_close};
+                                           .on_close = rb_websocket_on_close,
+                                           .restore = rb_websocket_restore};
 
 void rb_websocket_feed(struct rb_connection *c, struct rb_ws_state **state, char *bytes,
                        size_t len, const struct rb_ws_events *handlers) {
     uint16_t code = RB_WS_INTERNAL;
     size_t max = (size_t)c->server->settings->notifier.max_message;
-    enum rb_status status = rb_ws_feed(state, bytes, len, max, handlers, c, &code);
+    struct rb_ws_events agreed = *handlers;
+    if (c->window == 0)
+        agreed.restore = NULL;
+    enum rb_status status = rb_ws_feed(state, bytes, len, max, &agreed, c, &code);
     if (status == RB_OK || c->doomed)
         return;
     if (status == RB_NOMEM) {
@@ -170,7 +182,10 @@ static void deliver(struct rb_subscription *s, struct rb_delivery *delivery) {
     struct rb_connection *c = s->owner;
     if (c->closing)
         return;
-    if (rb_transport_push(c, delivery, RB_ENCODING_WEBSOCKET) == RB_TOO_LARGE) {
+    enum rb_encoding encoding = rb_deflate_suits(c->window, delivery->json.len)
+                                    ? RB_ENCODING_WEBSOCKET_PACKED
+                                    : RB_ENCODING_WEBSOCKET;
+    if (rb_transport_push(c, delivery, encoding) == RB_TOO_LARGE) {
         too_slow(c);
         return;
     }
@@ -211,15 +226,20 @@ struct rb_connection *rb_websocket_accept(struct rb_exchange *x,
                             RB_TEXT(""));
         return NULL;
     }
+    struct rb_deflate_terms terms = {0};
+    if (server->settings->notifier.compression)
+        terms = rb_deflate_choose(request);
     struct rb_connection *c = rb_exchange_take(x);
     if (!c)
         return NULL;
     rb_connection_set_role(c, new_role, NULL);
-    rb_buffer_init(&fields, 256);
+    c->window = terms.window & 15;
+    rb_buffer_init(&fields, 512);
     rb_buffer_printf(&fields,
                      "Upgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Accept: %s\r\n",
                      key);
+    rb_deflate_answer(terms, &fields);
     rb_buffer_clear(out);
     rb_http_head(out, 101, NULL, -1, true, rb_buffer_view(&fields));
     if (fields.status != RB_OK)

@@ -20,6 +20,8 @@ void rb_websocket_feed(struct rb_connection *c, struct rb_ws_state **state, char
 bool rb_websocket_on_ping(void *ctx, struct rb_text data);
 bool rb_websocket_on_pong(void *ctx, struct rb_text data);
 bool rb_websocket_on_close(void *ctx, uint16_t code, struct rb_text reason);
+enum rb_status rb_websocket_restore(void *ctx, struct rb_text packed,
+                                    struct rb_text *data);
 
 /* A message of the client: {"subscribe":…} and so on; always answered. */
 void rb_websocket_command(struct rb_connection *c, enum rb_ws_opcode opcode,

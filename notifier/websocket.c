@@ -9,6 +9,7 @@
 
 #define CONTROL_MAX 125      /* RFC 6455 §5.5 */
 #define CLIENT_HEADER_MAX 14 /* two bytes, eight of length, four of mask */
+#define RSV1 0x40            /* the message is compressed */
 #define FIRST_CLOSE_OF_APPS 3000
 #define LAST_CLOSE_OF_APPS 4999
 
@@ -27,6 +28,7 @@ struct rb_ws_state {
     unsigned char frame_opcode;
     bool in_frame; /* header read, payload not whole */
     bool fin;
+    bool packed; /* the message is compressed */
     struct utf8 utf8;
     unsigned char held_len;
     char held[CONTROL_MAX]; /* outside a frame: part of a header; inside: of a control
@@ -37,7 +39,7 @@ static_assert(sizeof(struct rb_ws_state) < 200, "a partial frame is cheap");
 struct header {
     size_t size; /* bytes of the header; 0: not whole yet */
     enum rb_ws_opcode opcode;
-    bool fin;
+    bool fin, packed;
     uint64_t len;
     unsigned char mask[4];
 };
@@ -97,16 +99,27 @@ static void unmask(char *at, size_t len, const unsigned char mask[4], unsigned o
 
 static bool is_control(unsigned opcode) { return (opcode & 8) != 0; }
 
+/* What can't be compressed becomes a little longer by it: a header for each block that is
+ * stored as it is. */
+static size_t limit_of(const struct feed *f, bool packed) {
+    return packed ? f->max_message + f->max_message / 64 + 64 : f->max_message;
+}
+
 /* Reads as much of a header as is there; a mistake in its first bytes is told before the
  * rest has come. Returns 0 or the close code. */
 static uint16_t read_header(const char *bytes, size_t have, bool in_message,
-                            struct header *h) {
+                            bool may_be_packed, struct header *h) {
     const unsigned char *at = (const unsigned char *)bytes;
     h->size = 0;
     h->fin = (at[0] & 0x80) != 0;
     h->opcode = at[0] & 0x0f;
-    if ((at[0] & 0x70) != 0)
-        return RB_WS_PROTOCOL_ERROR; /* no extension gives the reserved bits a meaning */
+    h->packed = (at[0] & RSV1) != 0;
+    if ((at[0] & 0x30) != 0)
+        return RB_WS_PROTOCOL_ERROR; /* no extension gives these a meaning */
+    /* RFC 7692 §6.1: on the first frame of a data message alone. */
+    if (h->packed &&
+        (!may_be_packed || is_control(h->opcode) || h->opcode == RB_WS_CONTINUATION))
+        return RB_WS_PROTOCOL_ERROR;
     if (is_control(h->opcode)) {
         if (h->opcode > RB_WS_PONG || !h->fin)
             return RB_WS_PROTOCOL_ERROR;
@@ -171,6 +184,20 @@ static uint16_t deliver_control(struct feed *f, unsigned opcode, struct rb_text 
     return 0;
 }
 
+/* A compressed text is checked when it is restored. */
+static uint16_t deliver_message(struct feed *f, enum rb_ws_opcode opcode, bool packed,
+                                struct rb_text data) {
+    enum rb_status status = packed ? f->events->restore(f->ctx, data, &data) : RB_OK;
+    if (status != RB_OK)
+        return status == RB_TOO_LARGE ? RB_WS_TOO_BIG
+               : status == RB_NOMEM   ? RB_WS_INTERNAL
+                                      : RB_WS_INVALID_DATA;
+    if (packed && opcode == RB_WS_TEXT && !rb_text_utf8(data))
+        return RB_WS_INVALID_DATA;
+    f->over = !f->events->on_message(f->ctx, opcode, data);
+    return 0;
+}
+
 /* A whole unfragmented frame that lies in the caller's bytes: no copy, no allocation. */
 static uint16_t deliver_in_place(struct feed *f, const struct header *h, char *payload) {
     struct rb_text data = rb_text(payload, (size_t)h->len);
@@ -178,18 +205,18 @@ static uint16_t deliver_in_place(struct feed *f, const struct header *h, char *p
     if (is_control(h->opcode))
         return deliver_control(f, h->opcode, data);
     struct utf8 utf8 = {0};
-    if (h->opcode == RB_WS_TEXT &&
+    if (h->opcode == RB_WS_TEXT && !h->packed &&
         (!utf8_feed(&utf8, data.at, data.len) || utf8.more > 0))
         return RB_WS_INVALID_DATA;
-    f->over = !f->events->on_message(f->ctx, h->opcode, data);
-    return 0;
+    return deliver_message(f, h->opcode, h->packed, data);
 }
 
 static struct rb_ws_state *state_of(struct feed *f) {
     if (!*f->state) {
         *f->state = calloc(1, sizeof **f->state);
         if (*f->state)
-            rb_buffer_init(&(*f->state)->message, f->max_message);
+            rb_buffer_init(&(*f->state)->message,
+                           limit_of(f, f->events->restore != NULL));
     }
     return *f->state;
 }
@@ -211,9 +238,9 @@ static uint16_t finish_frame(struct feed *f, struct rb_ws_state *s) {
         return RB_WS_INVALID_DATA;
     *f->state = NULL;
     struct rb_text data = s->message.len > 0 ? rb_buffer_view(&s->message) : RB_TEXT("");
-    f->over = !f->events->on_message(f->ctx, s->message_opcode, data);
+    uint16_t code = deliver_message(f, s->message_opcode, s->packed, data);
     rb_ws_state_free(s);
-    return 0;
+    return code;
 }
 
 static uint16_t begin_frame(struct feed *f, const struct header *h) {
@@ -227,8 +254,10 @@ static uint16_t begin_frame(struct feed *f, const struct header *h) {
     s->frame_opcode = (unsigned char)h->opcode;
     s->mask_at = 0;
     memcpy(s->mask, h->mask, sizeof s->mask);
-    if (h->opcode == RB_WS_TEXT || h->opcode == RB_WS_BINARY)
+    if (h->opcode == RB_WS_TEXT || h->opcode == RB_WS_BINARY) {
         s->message_opcode = (unsigned char)h->opcode;
+        s->packed = h->packed;
+    }
     return s->left == 0 ? finish_frame(f, s) : 0;
 }
 
@@ -243,7 +272,8 @@ static uint16_t take_header(struct feed *f, char *bytes, size_t len, size_t *use
         memcpy(s->held + held, bytes, have - held);
         at = s->held;
     }
-    uint16_t code = read_header(at, have, s && s->message_opcode, &h);
+    uint16_t code =
+        read_header(at, have, s && s->message_opcode, f->events->restore != NULL, &h);
     if (code != 0)
         return code;
     if (h.size == 0) {
@@ -256,8 +286,8 @@ static uint16_t take_header(struct feed *f, char *bytes, size_t len, size_t *use
         return 0;
     }
     size_t so_far = s ? s->message.len : 0;
-    if (!is_control(h.opcode) &&
-        (so_far > f->max_message || h.len > f->max_message - so_far))
+    size_t limit = limit_of(f, h.packed || (s && s->packed));
+    if (!is_control(h.opcode) && (so_far > limit || h.len > limit - so_far))
         return RB_WS_TOO_BIG;
     *used = h.size - held;
     bool alone = h.fin && h.opcode != RB_WS_CONTINUATION;
@@ -278,7 +308,8 @@ static uint16_t take_payload(struct feed *f, char *bytes, size_t len, size_t *us
         memcpy(s->held + s->held_len, bytes, n);
         s->held_len = (unsigned char)(s->held_len + n);
     } else {
-        if (s->message_opcode == RB_WS_TEXT && !utf8_feed(&s->utf8, bytes, n))
+        if (s->message_opcode == RB_WS_TEXT && !s->packed &&
+            !utf8_feed(&s->utf8, bytes, n))
             return RB_WS_INVALID_DATA;
         rb_buffer_add(&s->message, bytes, n);
         if (s->message.status != RB_OK)
@@ -352,6 +383,14 @@ void rb_ws_frame(struct rb_buffer *out, enum rb_ws_opcode opcode,
     if (payload.len > 0)
         memcpy(to + size, payload.at, payload.len);
     rb_buffer_commit(out, size + payload.len);
+}
+
+void rb_ws_compressed_frame(struct rb_buffer *out, enum rb_ws_opcode opcode,
+                            struct rb_text payload) {
+    size_t before = out->len;
+    rb_ws_frame(out, opcode, payload);
+    if (out->status == RB_OK)
+        out->at[before] = (char)((unsigned char)out->at[before] | RSV1);
 }
 
 void rb_ws_close_frame(struct rb_buffer *out, uint16_t code, struct rb_text reason) {

@@ -44,6 +44,10 @@ struct rb_ws_events {
     bool (*on_ping)(void *ctx, struct rb_text data);
     bool (*on_pong)(void *ctx, struct rb_text data);
     bool (*on_close)(void *ctx, uint16_t code, struct rb_text reason);
+    /* What a compressed message says (RFC 7692), at most max_message bytes: borrowed
+     * until the next call. RB_INVALID, RB_TOO_LARGE or RB_NOMEM. NULL: compression was
+     * not agreed on, and such a message breaks the protocol. */
+    enum rb_status (*restore)(void *ctx, struct rb_text packed, struct rb_text *data);
 };
 
 /* Feeds bytes (unmasked in place). RB_OK: all taken, or a callback stopped it, or a close
@@ -64,6 +68,9 @@ size_t rb_ws_header(char out[RB_WS_HEADER_MAX], enum rb_ws_opcode opcode, uint64
 /* Appends a whole frame; the payload of control frames is cut at 125 bytes (a reason at a
  * character's end). */
 void rb_ws_frame(struct rb_buffer *out, enum rb_ws_opcode opcode, struct rb_text payload);
+/* The same for a compressed payload: RSV1 tells (RFC 7692 §6). */
+void rb_ws_compressed_frame(struct rb_buffer *out, enum rb_ws_opcode opcode,
+                            struct rb_text payload);
 void rb_ws_close_frame(struct rb_buffer *out, uint16_t code, struct rb_text reason);
 
 /* Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 §4.2.2). RB_INVALID when the key

@@ -8,7 +8,7 @@
 #   config    libc with its threads, libev, libyaml
 #   jobs      + config/, jansson, hiredis
 #   worker    + jobs/, libcurl                   never notifier/
-#   notifier  + jobs/, llhttp, OpenSSL           never worker/
+#   notifier  + jobs/, llhttp, OpenSSL, zlib     never worker/
 # Two doors lead higher: jobs/jwt_key*.c alone sees libcrypto (tokens are signed by the
 # command and verified by the notifier), notifier/hook*.c alone sees libcurl (it asks the
 # web app); no header of theirs shows a type of it.
@@ -20,7 +20,7 @@ libc='(aio|assert|byteswap|ctype|dirent|dlfcn|endian|errno|execinfo|fcntl|float|
 config="(<($libc|ev|yaml|uthash|utlist)\\.h>|\"config/[a-z0-9_]+\\.h\")"
 jobs="($config|<(jansson|hiredis/[a-z0-9_/]+)\\.h>|\"jobs/([a-z0-9_]+/)?[a-z0-9_]+\\.h\")"
 worker="($jobs|<(curl/[a-z0-9_]+)\\.h>|\"worker/[a-z0-9_]+\\.h\")"
-notifier="($jobs|<(llhttp|openssl/[a-z0-9_]+)\\.h>|\"notifier/[a-z0-9_]+\\.h\")"
+notifier="($jobs|<(llhttp|zlib|openssl/[a-z0-9_]+)\\.h>|\"notifier/[a-z0-9_]+\\.h\")"
 
 doors='^(jobs/jwt_key[a-z_]*\.c:[0-9]+:.*<openssl/[a-z0-9_]+\.h>|notifier/hook[a-z_]*\.c:[0-9]+:.*<curl/[a-z]+\.h>)'
 

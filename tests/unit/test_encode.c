@@ -29,11 +29,11 @@ static void expect(struct rb_text bytes) {
 }
 
 static struct rb_event_frame event(struct rb_text json) {
-    return (struct rb_event_frame){json, RB_TEXT("done"), true, RB_TEXT("1-2")};
+    return (struct rb_event_frame){json, RB_TEXT("done"), true, RB_TEXT("1-2"), NULL};
 }
 
 static struct rb_event_frame raw(struct rb_text payload) {
-    return (struct rb_event_frame){payload, RB_TEXT("message"), false, {NULL, 0}};
+    return (struct rb_event_frame){payload, RB_TEXT("message"), false, {NULL, 0}, NULL};
 }
 
 static void shared_bytes(void **unused) {
