@@ -20,7 +20,7 @@
 /* The line holds what starts within this time, and some, but no more than its share of
  * those who may wait; what is behind is better off in Redis, where any worker can take
  * it. */
-#define LINE_US 500000
+#define LINE_US 1000000
 #define LINE_MIN 32
 #define LINE_SHARE 4
 #define PLACE_MARGIN_MS 30000 /* a place is kept so much longer than a try may take */

@@ -54,16 +54,19 @@ struct rb_in_line *rb_limiter_first(const struct rb_limiter *l) {
 
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Each parked job gets the turn behind the last one given. */
+/* Each parked job gets the turn behind the last one given. They come a little faster than
+ * they can start: one too early is parked again, one too late leaves a place empty. */
 int64_t rb_limiter_park_ms(struct rb_limiter *l, int64_t now_ms, int64_t pace_us,
                            uint32_t random) {
     int64_t now_us = now_ms * 1000, near_us = now_us + RB_PARK_NEAR_MS * 1000;
     int64_t start_us = later(l->limit > 0 ? l->took_us / l->limit : 0, pace_us);
+    start_us -= start_us / 4;
     int64_t turn_us = later(now_us + l->waiting * start_us, l->last_turn_us) + start_us;
     if (turn_us <= near_us) {
         l->last_turn_us = turn_us;
     } else {
-        turn_us = later(near_us, l->last_look_us) + LOOK_US;
+        turn_us = later(near_us, l->last_look_us) +
+                  (start_us / 2 < LOOK_US ? start_us / 2 : LOOK_US);
         turn_us = turn_us < now_us + RB_PARK_MAX_MS * 1000
                       ? turn_us
                       : now_us + RB_PARK_MAX_MS * 1000;

@@ -49,11 +49,11 @@ struct rb_in_line *rb_limiter_first(const struct rb_limiter *limiter);
 
 /* For how long to park a job: until the line and those who were parked before should have
  * had their turn, ±10 %. What is further away than RB_PARK_NEAR_MS nobody can foretell:
- * such jobs come to look again, a thousand a second, at most RB_PARK_MAX_MS later; so a
- * service that recovers is found out soon, and a backlog of any length costs little.
- * pace_us: the least time between two starts, for a limit other than this one. */
+ * such jobs come to look again, at least a thousand a second, at most RB_PARK_MAX_MS
+ * later; so a service that recovers is found out soon, and a backlog of any length costs
+ * little. pace_us: the least time between two starts, for a limit other than this one. */
 #define RB_PARK_MIN_MS 100
-#define RB_PARK_NEAR_MS 3000
+#define RB_PARK_NEAR_MS 1000
 #define RB_PARK_MAX_MS 60000
 int64_t rb_limiter_park_ms(struct rb_limiter *limiter, int64_t now_ms, int64_t pace_us,
                            uint32_t random);
