@@ -68,14 +68,17 @@ struct rb_settings {
         struct rb_list auth_keys;            /* files; resolved like worker.services */
         char *auth_issuer;                   /* "" = any, also the next */
         char *auth_audience;
-        char *auth_cookie;         /* "" = no token in a cookie */
-        int64_t auth_leeway;       /* ms */
-        int64_t auth_warning;      /* ms before the end of a token */
-        char *auth_hook;           /* http://…, or "" */
-        int64_t auth_hook_timeout; /* ms */
-        int64_t auth_hook_cache;   /* ms */
-        struct rb_list origins;    /* "*" or scheme://host[:port] */
-        char *session_cookie;      /* "" = @session is not available */
+        char *auth_cookie;              /* "" = no token in a cookie */
+        int64_t auth_leeway;            /* ms */
+        int64_t auth_warning;           /* ms before the end of a token */
+        char *auth_hook;                /* http://…, or "" */
+        int64_t auth_hook_timeout;      /* ms */
+        int64_t auth_hook_cache;        /* ms */
+        struct rb_list admin_tokens;    /* sha256:<64 hex digits> */
+        struct rb_list admin_allow;     /* words and CIDR; none = everybody */
+        struct rb_list trusted_proxies; /* likewise; none = nobody */
+        struct rb_list origins;         /* "*" or scheme://host[:port] */
+        char *session_cookie;           /* "" = @session is not available */
         bool echo;
     } notifier;
     struct {

@@ -85,6 +85,17 @@ static bool is_url_or_empty(struct rb_text text) {
                              (http || rb_text_starts(text, RB_TEXT("https://"))));
 }
 
+static bool is_digest(struct rb_text text) {
+    static const char prefix[] = "sha256:";
+    size_t skipped = sizeof prefix - 1;
+    if (!rb_text_starts(text, rb_text_of(prefix)) || text.len != skipped + 64)
+        return false;
+    for (size_t i = skipped; i < text.len; i++)
+        if (!memchr("0123456789abcdef", text.at[i], 16))
+            return false;
+    return true;
+}
+
 static bool is_short(struct rb_text text) { return text.len <= 256; }
 
 /* RFC 6265 §4.1.1: a cookie's name is a token of HTTP. */
@@ -217,6 +228,21 @@ const struct rb_setting rb_settings_table[] = {
      .meaning =
          "Where the web app enqueues and publishes, and `/metrics` is served. Keep "
          "it away from browsers."},
+    {ROW(notifier, admin_tokens), .type = RB_SETTING_LIST, .standard = "", .max = 32,
+     .expected = "sha256: and 64 hex digits in lower case", .valid = is_digest,
+     .reloads = true,
+     .meaning = "Who asks the admin listener shows one of these as a bearer token: "
+                "`sha256:` and what `printf %s TOKEN | sha256sum` says; several while "
+                "one is replaced. None: no token is asked for."},
+    {ROW(notifier, admin_allow), .type = RB_SETTING_LIST, .standard = "", .max = 64,
+     .expected = NETWORK, .valid = is_network, .reloads = true,
+     .meaning = "From where the admin listener may be asked: words as with "
+                "`worker.network.deny`, addresses and ranges; none: from everywhere. "
+                "Unix sockets are guarded by their mode."},
+    {ROW(notifier, trusted_proxies), .type = RB_SETTING_LIST, .standard = "", .max = 64,
+     .expected = NETWORK, .valid = is_network, .reloads = true,
+     .meaning = "Proxies whose `X-Forwarded-For` is believed, written likewise; with "
+                "any, unix sockets count as proxies too. None: it is not looked at."},
     {ROW(notifier, processes), .type = RB_SETTING_PROCESSES, .standard = "auto", .min = 1,
      .max = 256, .meaning = "How many processes serve; `auto`: one a core."},
     {ROW(notifier, poll_timeout), .type = RB_SETTING_DURATION, .standard = "25s",

@@ -246,6 +246,17 @@ static bool is_noscript(const struct redisReply *reply) {
            rb_text_starts(rb_text(reply->str, reply->len), RB_TEXT("NOSCRIPT"));
 }
 
+struct rb_text rb_link_error_code(const char *error) {
+    struct rb_text words = rb_text_of(error), code = {NULL, 0};
+    /* What a command within a script was refused with, Redis before 7 says like this. */
+    const char *passed_on = rb_text_starts(words, RB_TEXT("ERR Error running script"))
+                                ? strstr(error, ": -")
+                                : NULL;
+    if (passed_on)
+        words = rb_text_of(passed_on + 3);
+    return rb_text_next(&words, ' ', &code) ? code : words;
+}
+
 static void on_reply(void *owner, const struct redisReply *reply) {
     struct rb_link *link = owner;
     struct owed owed;
@@ -260,6 +271,8 @@ static void on_reply(void *owner, const struct redisReply *reply) {
         repeat_with_source(link, &owed);
     else
         answer(&owed, error ? RB_REFUSED : RB_OK, reply);
+    if (error && !link->doomed && rb_text_is(rb_link_error_code(reply->str), "READONLY"))
+        rb_redis_connection_break(link->connection, reply->str);
 }
 
 /* Those refused before this turn; what their callbacks ask for is for the next one. */

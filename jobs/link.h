@@ -4,7 +4,9 @@
  * While it is down commands are answered with RB_UNAVAILABLE at once (from the loop,
  * never from inside rb_link_call, unless there is no memory even to remember it), so that
  * whoever needs them repeated decides that himself when the link says that it is up.
- * Reconnect waits 20 ms doubled up to 500 ms, with full jitter. A command that is not
+ * Reconnect waits 20 ms doubled up to 500 ms, with full jitter. A
+ * READONLY breaks the link: a replica is of no use, and the next attempt may find the
+ * master. A command that is not
  * answered in time breaks the link, since answers come in order; behind a blocking
  * command others wait, so that one gets a link of its own. The commands of one turn of
  * the loop leave in one write. */
@@ -69,6 +71,10 @@ void rb_link_call(struct rb_link *link, int64_t timeout_ms, rb_link_reply_fn *fn
 void rb_link_script(struct rb_link *link, const struct rb_script *script,
                     size_t key_count, const struct rb_text *keys, size_t arg_count,
                     const struct rb_text *args, rb_link_reply_fn *fn, void *ctx);
+
+/* The word that an error starts with: "OOM", "READONLY", "WRONGTYPE" …; of one that a
+ * script passed on, what the script was refused with. */
+struct rb_text rb_link_error_code(const char *error);
 
 /* Breaks the connection and connects again: for a caller that saw that it is of no use
  * (READONLY after a failover, a blocked command that Redis forgot). */

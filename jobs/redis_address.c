@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #define DEFAULT_PORT 6379
+#define SENTINEL_PORT 26379
 
 #define wrong(error, ...) rb_error_set((error), NULL, 0, 0, __VA_ARGS__)
 
@@ -111,7 +112,6 @@ static enum rb_status parse_host(struct rb_text text, struct rb_redis_address *a
     }
     if (!is_host(host))
         return wrong(error, "expected a host name or an address behind redis://");
-    address->port = DEFAULT_PORT;
     if (end < text_end) {
         port = rb_text(end + 1, (size_t)(text_end - end) - 1);
         enum rb_status status =
@@ -166,6 +166,20 @@ static enum rb_status parse_unix(struct rb_text authority, struct rb_text rest,
     return address->path ? RB_OK : RB_NOMEM;
 }
 
+/* Takes [user]:password@ off what stands behind a scheme. */
+static enum rb_status take_credentials(struct rb_text *authority,
+                                       struct rb_redis_address *address,
+                                       struct rb_error *error) {
+    const char *at =
+        authority->len > 0 ? memrchr(authority->at, '@', authority->len) : NULL;
+    if (!at)
+        return RB_OK;
+    size_t before = (size_t)(at - authority->at);
+    struct rb_text credentials = rb_text(authority->at, before);
+    *authority = rb_text(at + 1, authority->len - before - 1);
+    return parse_credentials(credentials, address, error);
+}
+
 static enum rb_status parse(struct rb_text url, struct rb_redis_address *address,
                             struct rb_error *error) {
     bool tcp = rb_text_starts(url, RB_TEXT("redis://"));
@@ -182,15 +196,10 @@ static enum rb_status parse(struct rb_text url, struct rb_redis_address *address
         authority.len++;
     rest = rb_text(rest.at + authority.len, rest.len - authority.len);
 
-    const char *at = authority.len > 0 ? memrchr(authority.at, '@', authority.len) : NULL;
-    if (at) {
-        size_t before = (size_t)(at - authority.at);
-        enum rb_status status =
-            parse_credentials(rb_text(authority.at, before), address, error);
-        if (status != RB_OK)
-            return status;
-        authority = rb_text(at + 1, authority.len - before - 1);
-    }
+    enum rb_status status = take_credentials(&authority, address, error);
+    if (status != RB_OK)
+        return status;
+    address->port = DEFAULT_PORT;
     return tcp ? parse_tcp(authority, rest, address, error)
                : parse_unix(authority, rest, address, error);
 }
@@ -207,7 +216,32 @@ enum rb_status rb_redis_address_parse(struct rb_text url,
     return status;
 }
 
+enum rb_status rb_redis_address_parse_node(struct rb_text node,
+                                           struct rb_redis_address *address,
+                                           struct rb_error *error) {
+    *address = (struct rb_redis_address){.port = SENTINEL_PORT};
+    enum rb_status status = take_credentials(&node, address, error);
+    if (status == RB_OK)
+        status = parse_host(node, address, error);
+    if (status == RB_NOMEM)
+        wrong(error, "out of memory");
+    if (status != RB_OK)
+        rb_redis_address_fini(address);
+    return status;
+}
+
+static void sentinel_free(struct rb_redis_sentinel *sentinel) {
+    if (!sentinel)
+        return;
+    for (size_t i = 0; i < sentinel->node_count; i++)
+        rb_redis_address_fini(&sentinel->nodes[i]);
+    free(sentinel->nodes);
+    free(sentinel->master);
+    free(sentinel);
+}
+
 void rb_redis_address_fini(struct rb_redis_address *address) {
+    sentinel_free(address->sentinel);
     free(address->path);
     free(address->host);
     free(address->user);
@@ -217,7 +251,10 @@ void rb_redis_address_fini(struct rb_redis_address *address) {
 
 void rb_redis_address_describe(const struct rb_redis_address *address, char *out,
                                size_t room) {
-    if (address->path && address->db != 0)
+    if (address->sentinel)
+        snprintf(out, room, "%s by Sentinel, database %d", address->sentinel->master,
+                 address->db);
+    else if (address->path && address->db != 0)
         snprintf(out, room, "%s?db=%d", address->path, address->db);
     else if (address->path)
         snprintf(out, room, "%s", address->path);

@@ -177,7 +177,9 @@ static void give_up_errno(struct rb_redis_connection *c, const char *what, int e
 static void take_greeting(struct rb_redis_connection *c, const struct redisReply *reply) {
     enum rb_status status = rb_greeting_judge(c->options.address, reply, &c->greeting);
     if (status != RB_OK) {
-        fail(c, status, reply->str);
+        fail(c, status,
+             reply->type == REDIS_REPLY_ERROR ? reply->str
+                                              : "it is no master (any more)");
         return;
     }
     if (c->greeting != RB_GREETING_DONE)

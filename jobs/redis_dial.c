@@ -1,4 +1,4 @@
-/* From an address to a connected descriptor. */
+/* From an address to a connected descriptor. With Sentinels they are asked first. */
 #include "jobs/redis_dial.h"
 
 #include <errno.h>
@@ -10,13 +10,19 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "config/log.h"
 #include "jobs/redis_lookup.h"
+#include "jobs/redis_sentinel.h"
 
 struct rb_redis_dial {
     struct ev_loop *loop;
     const struct rb_redis_address *address;
     rb_redis_dial_fn *fn;
     void *ctx;
+
+    struct rb_redis_sentinel_query *query; /* NULL: the address itself says where */
+    char *master;                          /* host that the Sentinels named last */
+    int master_port;
 
     /* A lookup can't be stopped: it may outlast its dialling, and the next one then waits
      * for the same. So there is never more than one thread. */
@@ -133,6 +139,47 @@ static void on_lookup(void *ctx, int error, struct addrinfo *list) {
         connect_to_list(dial, list);
 }
 
+static void dial_host(struct rb_redis_dial *dial, const char *host, int port) {
+    struct addrinfo *list = rb_redis_lookup_literal(host, port);
+    if (list) {
+        connect_to_list(dial, list);
+        return;
+    }
+    if (!dial->lookup)
+        dial->lookup = rb_redis_lookup_start(dial->loop, host, port, on_lookup, dial);
+    if (dial->lookup)
+        dial->wants_lookup = true;
+    else
+        finish(dial, -1, "looking the host up", "no memory for a thread");
+}
+
+/* A lookup that still runs may be that of the master before: its answer is then dialled
+ * in vain, since that is no master any more, and the next attempt looks the new one up.
+ */
+static void on_master(void *ctx, const char *host, int port, const char *why) {
+    struct rb_redis_dial *dial = ctx;
+    if (!host) {
+        finish(dial, -1, "asking the Sentinels", why);
+        return;
+    }
+    if (!dial->master || strcmp(dial->master, host) != 0 || dial->master_port != port) {
+        char *copy = rb_text_copy(rb_text_of(host));
+        if (!copy) {
+            finish(dial, -1, "asking the Sentinels", rb_status_text(RB_NOMEM));
+            return;
+        }
+        if (dial->master)
+            rb_log(RB_LOG_INFO, "redis.master",
+                   RB_S("master", dial->address->sentinel->master), RB_S("host", host),
+                   RB_I("port", port));
+        free(dial->master);
+        dial->master = copy;
+        dial->master_port = port;
+        dial->skip = 0;
+    }
+    dial_host(dial, dial->master, port);
+}
+
 struct rb_redis_dial *rb_redis_dial_new(struct ev_loop *loop,
                                         const struct rb_redis_address *address,
                                         rb_redis_dial_fn *fn, void *ctx) {
@@ -146,6 +193,13 @@ struct rb_redis_dial *rb_redis_dial_new(struct ev_loop *loop,
     dial->fd = -1;
     ev_init(&dial->writable, on_writable);
     dial->writable.data = dial;
+    if (!address->sentinel)
+        return dial;
+    dial->query = rb_redis_sentinel_query_new(loop, address->sentinel, on_master, dial);
+    if (!dial->query) {
+        free(dial);
+        return NULL;
+    }
     return dial;
 }
 
@@ -154,31 +208,25 @@ void rb_redis_dial_free(struct rb_redis_dial *dial) {
         return;
     rb_redis_dial_stop(dial);
     rb_redis_lookup_abandon(dial->lookup);
+    rb_redis_sentinel_query_free(dial->query);
+    free(dial->master);
     free(dial);
 }
 
 void rb_redis_dial_start(struct rb_redis_dial *dial) {
     const struct rb_redis_address *address = dial->address;
-    if (address->path) {
+    if (dial->query)
+        rb_redis_sentinel_query_start(dial->query);
+    else if (address->path)
         connect_to_path(dial);
-        return;
-    }
-    struct addrinfo *list = rb_redis_lookup_literal(address->host, address->port);
-    if (list) {
-        connect_to_list(dial, list);
-        return;
-    }
-    if (!dial->lookup)
-        dial->lookup = rb_redis_lookup_start(dial->loop, address->host, address->port,
-                                             on_lookup, dial);
-    if (dial->lookup)
-        dial->wants_lookup = true;
     else
-        finish(dial, -1, "looking the host up", "no memory for a thread");
+        dial_host(dial, address->host, address->port);
 }
 
 const char *rb_redis_dial_stop(struct rb_redis_dial *dial) {
     const char *busy = NULL;
+    if (dial->query && rb_redis_sentinel_query_stop(dial->query))
+        busy = "asking the Sentinels";
     if (dial->wants_lookup)
         busy = "looking the host up";
     dial->wants_lookup = false;

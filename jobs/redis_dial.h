@@ -1,4 +1,5 @@
-/* From an address to a connected descriptor: lookup, then one address after the other. */
+/* From an address to a connected descriptor: Sentinels where there are any, lookup, then
+ * one address after the other. */
 #ifndef RB_JOBS_REDIS_DIAL_H
 #define RB_JOBS_REDIS_DIAL_H
 
@@ -21,9 +22,9 @@ void rb_redis_dial_free(struct rb_redis_dial *dial);
 
 void rb_redis_dial_start(struct rb_redis_dial *dial);
 
-/* Stops, and says what it was busy with: "looking the host up", "connecting", or NULL
- * when it was not running. An address that was stopped at is not the first one to be
- * tried by the next _start. */
+/* Stops, and says what it was busy with: "asking the Sentinels", "looking the host
+ * up", "connecting", or NULL when it was not running. An address that was stopped at is
+ * not the first one to be tried by the next _start. */
 const char *rb_redis_dial_stop(struct rb_redis_dial *dial);
 
 #endif

@@ -10,6 +10,8 @@ static enum rb_greeting_step skip_unneeded(const struct rb_redis_address *addres
     if (step == RB_GREETING_AUTH && !address->password)
         step = RB_GREETING_SELECT;
     if (step == RB_GREETING_SELECT && address->db == 0)
+        step = RB_GREETING_ROLE;
+    if (step == RB_GREETING_ROLE && !address->sentinel)
         step = RB_GREETING_READY;
     return step;
 }
@@ -29,6 +31,9 @@ static size_t write_step(const struct rb_redis_address *address, const char *nam
         snprintf(db, 16, "%d", address->db);
         argv[argc++] = RB_TEXT("SELECT");
         argv[argc++] = rb_text_of(db);
+        break;
+    case RB_GREETING_ROLE:
+        argv[argc++] = RB_TEXT("ROLE");
         break;
     case RB_GREETING_READY:
         argv[argc++] = RB_TEXT("PING");
@@ -64,22 +69,31 @@ static bool says(const struct redisReply *reply, struct rb_text words) {
     return rb_text_starts(rb_text(reply->str, reply->len), words);
 }
 
+static bool is_master(const struct redisReply *reply) {
+    const struct redisReply *role =
+        reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 ? reply->element[0]
+                                                                : NULL;
+    return role && role->type == REDIS_REPLY_STRING &&
+           rb_text_is(rb_text(role->str, role->len), "master");
+}
+
 enum rb_status rb_greeting_judge(const struct rb_redis_address *address,
                                  const struct redisReply *reply,
                                  enum rb_greeting_step *step) {
     enum rb_greeting_step now = *step;
     *step = skip_unneeded(address, now + 1);
     if (reply->type != REDIS_REPLY_ERROR)
-        return RB_OK;
+        return now != RB_GREETING_ROLE || is_master(reply) ? RB_OK : RB_UNAVAILABLE;
     if (says(reply, RB_TEXT("LOADING ")) || says(reply, RB_TEXT("MASTERDOWN ")) ||
         says(reply, RB_TEXT("BUSY ")) ||
         says(reply, RB_TEXT("ERR max number of clients")))
         return RB_UNAVAILABLE;
     if (now == RB_GREETING_AUTH || says(reply, RB_TEXT("NOAUTH ")))
         return RB_REFUSED;
-    /* A name is a courtesy, and a user who may not PING may still be let in. */
+    /* A name is a courtesy, and a user who may not PING or ask for the role may still be
+     * let in. */
     if (now == RB_GREETING_NAME ||
-        (now == RB_GREETING_READY && says(reply, RB_TEXT("NOPERM "))))
+        (now != RB_GREETING_SELECT && says(reply, RB_TEXT("NOPERM "))))
         return RB_OK;
     return RB_UNAVAILABLE;
 }

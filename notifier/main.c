@@ -122,9 +122,8 @@ int main(int argc, char **argv) {
     shared.settings = rb_options_settings(&program, &shared.options);
     if (!shared.settings)
         return RB_EXIT_CONFIG;
-    if (rb_redis_address_parse(rb_text_of(shared.settings->redis.url), &shared.redis,
-                               &error) != RB_OK)
-        fprintf(stderr, "%s: redis.url: %s\n", program.name, error.text);
+    if (rb_redis_address_of_settings(shared.settings, &shared.redis, &error) != RB_OK)
+        fprintf(stderr, "%s: %s\n", program.name, error.text);
     else if (check_access(shared.settings))
         code = prepare(&shared) ? claim_and_run(&shared) : RB_EXIT_FAILURE;
     rb_redis_address_fini(&shared.redis);

@@ -70,8 +70,7 @@ int rb_worker_check(const struct rb_settings *settings,
     struct rb_error error = {0};
 
     print_settings(settings, services);
-    if (rb_redis_address_parse(rb_text_of(settings->redis.url), &address, &error) !=
-        RB_OK) {
+    if (rb_redis_address_of_settings(settings, &address, &error) != RB_OK) {
         printf("redis      %s\n", error.text);
         return RB_EXIT_CONFIG;
     }

@@ -89,17 +89,15 @@ bool rb_worker_refused(struct rb_worker *w, const char *what, const char *error)
         "OOM",       "READONLY", "LOADING",    "BUSY",        "MISCONF",    "MASTERDOWN",
         "UNBLOCKED", "TRYAGAIN", "NOREPLICAS", "CLUSTERDOWN", "UNKILLABLE",
     };
-    struct rb_text words = rb_text_of(error), code;
+    struct rb_text code = rb_link_error_code(error);
     bool passes = false;
     unsigned held;
     if (rb_log_allow(&w->redis_log, w->now_ms, &held))
         rb_log(RB_LOG_WARN, "redis.refused", RB_S("what", what), RB_S("error", error),
                RB_I("suppressed", held));
-    if (!rb_text_next(&words, ' ', &code))
-        return false;
     for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
         passes |= rb_text_is(code, passing[i]);
-    if (rb_text_is(code, "READONLY") || rb_text_is(code, "UNBLOCKED"))
+    if (rb_text_is(code, "UNBLOCKED"))
         rb_link_reset(w->link, "the server is no master any more");
     return passes;
 }
@@ -255,8 +253,7 @@ int rb_worker_run(const struct rb_worker_options *options) {
 
     curl_global_init(CURL_GLOBAL_DEFAULT);
     configure(&r);
-    if (rb_redis_address_parse(rb_text_of(w->settings->redis.url), &w->address, &error) !=
-        RB_OK) {
+    if (rb_redis_address_of_settings(w->settings, &w->address, &error) != RB_OK) {
         rb_log(RB_LOG_ERROR, "worker.bad_redis_url", RB_S("error", error.text));
         code = RB_EXIT_CONFIG;
         goto out;

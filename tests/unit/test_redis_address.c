@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "config/settings.h"
 #include "jobs/redis_address.h"
 
 static struct rb_redis_address parse(const char *url) {
@@ -159,12 +160,72 @@ static void test_the_longest_path(void **state) {
     assert_int_equal(rb_redis_address_parse(rb_text_of(url), &address, NULL), RB_INVALID);
 }
 
+static void test_nodes(void **state) {
+    static const char *const wrong[] = {"", ":1", "h:0", "h:65536", "u@h", "h/0", "[::1"};
+    struct rb_redis_address address;
+    (void)state;
+    assert_int_equal(rb_redis_address_parse_node(RB_TEXT("h"), &address, NULL), RB_OK);
+    same(address.host, "h");
+    assert_int_equal(address.port, 26379);
+    rb_redis_address_fini(&address);
+    assert_int_equal(
+        rb_redis_address_parse_node(RB_TEXT("u:p%40@[::1]:5"), &address, NULL), RB_OK);
+    same(address.host, "::1");
+    same(address.user, "u");
+    same(address.password, "p@");
+    assert_int_equal(address.port, 5);
+    rb_redis_address_fini(&address);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        if (rb_redis_address_parse_node(rb_text_of(wrong[i]), &address, NULL) !=
+            RB_INVALID)
+            fail_msg("\"%s\" was not refused", wrong[i]);
+}
+
+static void test_of_settings(void **state) {
+    static char url[] = "redis://u:p@h:1/3", path[] = "unix:///x", master[] = "main",
+                none[] = "", node[] = "s1", bad[] = "s2:x";
+    char *nodes[] = {node, bad};
+    struct rb_settings s = {.redis = {.url = url, .sentinel_master = none}};
+    struct rb_redis_address address;
+    struct rb_error error;
+    char described[300];
+    (void)state;
+    assert_int_equal(rb_redis_address_of_settings(&s, &address, &error), RB_OK);
+    assert_null(address.sentinel);
+    rb_redis_address_fini(&address);
+
+    s.redis.sentinel_master = master;
+    assert_int_equal(rb_redis_address_of_settings(&s, &address, &error), RB_INVALID);
+    s.redis.sentinel_nodes = (struct rb_list){.items = nodes, .count = 1};
+    assert_int_equal(rb_redis_address_of_settings(&s, &address, &error), RB_OK);
+    same(address.sentinel->master, "main");
+    assert_int_equal(address.sentinel->node_count, 1);
+    same(address.sentinel->nodes[0].host, "s1");
+    same(address.password, "p");
+    rb_redis_address_describe(&address, described, sizeof described);
+    assert_string_equal(described, "main by Sentinel, database 3");
+    rb_redis_address_fini(&address);
+
+    s.redis.sentinel_nodes.count = 2;
+    assert_int_equal(rb_redis_address_of_settings(&s, &address, &error), RB_INVALID);
+    assert_non_null(strstr(error.text, "redis.sentinel.nodes: expected a port"));
+    s.redis.sentinel_nodes.count = 1;
+    s.redis.url = path;
+    assert_int_equal(rb_redis_address_of_settings(&s, &address, &error), RB_INVALID);
+    s.redis.url = url;
+    s.redis.sentinel_master = none;
+    assert_int_equal(rb_redis_address_of_settings(&s, &address, &error), RB_INVALID);
+    assert_null(address.host);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tcp),
         cmocka_unit_test(test_unix),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_the_longest_path),
+        cmocka_unit_test(test_nodes),
+        cmocka_unit_test(test_of_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@ class RedisServer:
     """Starts at once. `url` is for config files, `client` a redis-py client that answers
     str, `push` the one command of a producer."""
 
-    def __init__(self, processes, name="redis", aof=False, tcp=False, args=()):
+    def __init__(self, processes, name="redis", aof=False, tcp=False, args=(), password=None):
         self._processes = processes
         self._name = name
         self.folder = processes.folder / f"{name}.data"
@@ -28,7 +28,9 @@ class RedisServer:
         ]  # fmt: skip
         self.url = f"redis://127.0.0.1:{self.port}/0" if tcp else f"unix://{self.socket}"
         self.unix_url = f"unix://{self.socket}"
-        self.client = redis_py.Redis(unix_socket_path=str(self.socket), decode_responses=True)
+        self.client = redis_py.Redis(
+            unix_socket_path=str(self.socket), decode_responses=True, password=password
+        )
         self.process = None
         self.start()
 

@@ -1,0 +1,73 @@
+"""A master, its replica and three redis-sentinels that watch them."""
+
+import redis as redis_py
+
+from .process import free_port, wait_until
+from .redis_server import RedisServer
+
+
+class Sentinels:
+    """`master` and `replica` are RedisServers, `nodes` what a config file says of the
+    Sentinels. fail_over() kills the master and waits until the replica is one."""
+
+    NAME = "main"
+
+    def __init__(self, processes, down_after_ms=500, password=None):
+        self._processes = processes
+        secret = ["--requirepass", password, "--masterauth", password] if password else []
+        self.master = RedisServer(processes, "master", tcp=True, args=secret, password=password)
+        self.replica = RedisServer(
+            processes, "replica", tcp=True, password=password,
+            args=["--replicaof", f"127.0.0.1 {self.master.port}", "--repl-diskless-sync-delay",
+                  "0", *secret])  # fmt: skip
+        wait_until(self._replicates, 20, "the replica to be in step")
+        self.ports = [free_port() for _ in range(3)]
+        self.nodes = [f"127.0.0.1:{port}" for port in self.ports]
+        self.processes = [self._start(port, down_after_ms, password) for port in self.ports]
+        wait_until(lambda: all(self._knows_all(node) for node in range(3)), 20,
+                   "the Sentinels to know each other")  # fmt: skip
+
+    def _replicates(self):
+        return self.replica.client.info("replication")["master_link_status"] == "up"
+
+    def _start(self, port, down_after_ms, password):
+        file = self._processes.folder / f"sentinel.{port}.conf"
+        file.write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {self._processes.folder}\n"
+            f"sentinel monitor {self.NAME} 127.0.0.1 {self.master.port} 2\n"
+            f"sentinel down-after-milliseconds {self.NAME} {down_after_ms}\n"
+            f"sentinel failover-timeout {self.NAME} 5000\n"
+            + (f"sentinel auth-pass {self.NAME} {password}\n" if password else "")
+        )
+        return self._processes.start(["redis-sentinel", file], f"sentinel.{port}")
+
+    def ask(self, node, *words):
+        """SENTINEL …; None when that node does not answer."""
+        client = redis_py.Redis(port=self.ports[node], decode_responses=True)
+        try:
+            return client.execute_command("SENTINEL", *words)
+        except redis_py.exceptions.RedisError:
+            return None
+
+    def _knows_all(self, node):
+        state = self.ask(node, "MASTER", self.NAME)
+        if not isinstance(state, dict):  # a flat list, in older redis-py
+            state = dict(zip((state or [])[::2], (state or [])[1::2]))
+        return state.get("num-other-sentinels") == "2" and state.get("num-slaves") == "1"
+
+    def settings(self):
+        return {"url": "redis://127.0.0.1:1/0", "command_timeout": "1s",
+                "sentinel": {"master": self.NAME, "nodes": self.nodes}}  # fmt: skip
+
+    def _promoted(self):
+        try:  # the Sentinel cuts the links of those who spoke to a replica
+            return self.replica.client.role()[0] == "master"
+        except redis_py.exceptions.ConnectionError:
+            return False
+
+    def wait_promoted(self):
+        wait_until(self._promoted, 30, "the failover")
+
+    def fail_over(self):
+        self.master.kill()
+        self.wait_promoted()
