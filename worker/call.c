@@ -6,7 +6,9 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include "config/buffer.h"
@@ -23,7 +25,10 @@
 #define LANE_CONNECTIONS_MIN 64
 #define SPARE_MIN 64         /* handles kept for later, besides as many as are in use */
 #define BODY_KEPT_BYTES 4096 /* a larger body's memory is given back */
-#define MAX_ROUNDS 64        /* of calls that let others go in one turn */
+/* Our own timer comes first and knows more than curl's, which is there to share the time
+ * out among the addresses of a host. */
+#define CURL_LATE_MS 250
+#define MAX_ROUNDS 64 /* of calls that let others go in one turn */
 
 struct rb_call {
     struct rb_caller *caller;
@@ -55,7 +60,8 @@ struct rb_caller {
     struct rb_dial *dial;
     struct rb_stats *stats;
     const struct rb_network *allow, *deny;
-    struct call_list ended; /* to be reported at the end of the turn */
+    char known_peer[INET6_ADDRSTRLEN]; /* an address that these allow */
+    struct call_list ended;            /* to be reported at the end of the turn */
     struct call_list spare;
     size_t in_use, spares;
 };
@@ -88,24 +94,34 @@ static curl_socket_t on_open(void *ctx, curlsocktype purpose,
     return call->fd;
 }
 
+/* Judged by the worker's rules alone, the peer of the last call is known. */
+static bool is_known_peer(const struct rb_call *call, const char *peer) {
+    return !call->allow && !call->deny && strcmp(peer, call->caller->known_peer) == 0;
+}
+
+static bool is_allowed_peer(const struct rb_call *call, const char *peer) {
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    if (inet_pton(AF_INET, peer, &v4.sin_addr) == 1)
+        return allowed(call, (const struct sockaddr *)&v4);
+    return inet_pton(AF_INET6, peer, &v6.sin6_addr) == 1 &&
+           allowed(call, (const struct sockaddr *)&v6);
+}
+
 /* The connection may be one that another service opened under other rules. */
 static int on_connected(void *ctx, char *peer, char *local, int peer_port,
                         int local_port) {
     struct rb_call *call = ctx;
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    const struct sockaddr *address = (const struct sockaddr *)&v4;
+    struct rb_caller *caller = call->caller;
     (void)local, (void)peer_port, (void)local_port;
-
-    rb_dial_release(call->caller->dial, &call->dialer);
+    rb_dial_release(caller->dial, &call->dialer);
     call->end.connected = true;
-    if (inet_pton(AF_INET, peer, &v4.sin_addr) != 1) {
-        address = (const struct sockaddr *)&v6;
-        if (inet_pton(AF_INET6, peer, &v6.sin6_addr) != 1)
-            return CURL_PREREQFUNC_ABORT;
-    }
-    call->end.denied = !allowed(call, address);
-    return call->end.denied ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+    call->end.denied = !is_known_peer(call, peer) && !is_allowed_peer(call, peer);
+    if (call->end.denied)
+        return CURL_PREREQFUNC_ABORT;
+    if (!call->allow && !call->deny)
+        snprintf(caller->known_peer, sizeof caller->known_peer, "%s", peer);
+    return CURL_PREREQFUNC_OK;
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx) {
@@ -259,6 +275,9 @@ static void on_go(struct rb_dialer *dialer, bool resolved) {
     }
     call->connect_by_ms = rb_clock_ms() + call->connect_ms;
     curl_easy_setopt(call->easy, CURLOPT_RESOLVE, rb_dial_addresses(dialer));
+    curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     rb_dial_has_choice(dialer) ? (long)call->connect_ms + CURL_LATE_MS
+                                                : 0L);
     if (rb_transfers_add(caller->transfers, call->easy, dialer->lane) == RB_OK)
         call->running = true;
     else
@@ -363,6 +382,7 @@ void rb_caller_set_network(struct rb_caller *caller, const struct rb_network *al
                            const struct rb_network *deny) {
     caller->allow = allow;
     caller->deny = deny;
+    caller->known_peer[0] = '\0';
 }
 
 static int64_t clamp(int64_t value, int64_t low, int64_t high) {

@@ -50,6 +50,7 @@ struct rb_dial {
     struct rb_resolver *resolver;
     unsigned lanes;
     struct rb_host *hosts; /* as many as definitions name: few */
+    struct rb_host *last;  /* asked for last: most likely the next one too */
     struct host_list queued;
     ev_timer tick;
 };
@@ -57,8 +58,12 @@ struct rb_dial {
 /* What stands before the path. */
 static struct rb_text origin_of(struct rb_text url) {
     size_t slashes = 0, end = 0;
-    while (end < url.len && (slashes < 2 || !strchr("/?#", url.at[end])))
-        slashes += url.at[end++] == '/';
+    for (; end < url.len; end++) {
+        char c = url.at[end];
+        if (slashes == 2 && (c == '/' || c == '?' || c == '#'))
+            break;
+        slashes += c == '/';
+    }
     return rb_text(url.at, end);
 }
 
@@ -144,7 +149,10 @@ static enum rb_status host_of(struct rb_dial *dial, struct rb_text url,
                               struct rb_host **host) {
     struct rb_text origin = origin_of(url), name;
     int port;
-    HASH_FIND(hh, dial->hosts, origin.at, origin.len, *host);
+    *host = dial->last;
+    if (!*host || !rb_text_is(origin, (*host)->origin))
+        HASH_FIND(hh, dial->hosts, origin.at, origin.len, *host);
+    dial->last = *host;
     if (*host)
         return RB_OK;
     enum rb_status status = rb_dial_parse(url, &name, &port);
@@ -309,6 +317,11 @@ void rb_dial_release(struct rb_dial *dial, struct rb_dialer *dialer) {
 
 struct curl_slist *rb_dial_addresses(struct rb_dialer *dialer) {
     return dialer->host->known ? NULL : dialer->host->addresses;
+}
+
+bool rb_dial_has_choice(const struct rb_dialer *dialer) {
+    const struct curl_slist *addresses = dialer->host->addresses;
+    return addresses && strchr(addresses->data, ',');
 }
 
 /* Short of memory a connection is just not remembered. */

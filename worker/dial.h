@@ -57,6 +57,9 @@ void rb_dial_rest(struct rb_dialer *dialer);
 /* From `go`: the list for CURLOPT_RESOLVE, or NULL when curl knows these addresses
  * already. It stays valid to the end of this turn of the loop. */
 struct curl_slist *rb_dial_addresses(struct rb_dialer *dialer);
+/* From `go`: has the host more than one address? */
+bool rb_dial_has_choice(const struct rb_dialer *dialer);
+
 /* A connection is being opened for this call: that counts against the pace. */
 void rb_dial_opened(struct rb_dial *dial, struct rb_dialer *dialer);
 /* No connection came about: the addresses may have changed, look them up next time. */

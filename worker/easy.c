@@ -10,22 +10,22 @@
  * fast lists. */
 #define RECEIVE_BYTES 1024L
 #define HEADERS_MAX 256
-/* The caller's own timer comes first and knows more than curl's, which is there to share
- * the time out among the addresses of a host. */
-#define CURL_LATE_MS 250
 
 void rb_easy_set_common(CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says */
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says … */
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*"); /* … and it is not even asked */
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* decodes all it can */
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 }
 
 static bool same_name(const char *a, const char *b) {
+    if ((a[0] ^ b[0]) & ~('a' ^ 'A'))
+        return false;
     size_t len = strcspn(a, ":");
     return strcspn(b, ":") == len && strncasecmp(a, b, len) == 0;
 }
@@ -91,8 +91,6 @@ bool rb_easy_set_request(CURL *easy, struct rb_header_list *headers,
                          (curl_off_t)request->body_len);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
     }
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long)order->connect_ms + CURL_LATE_MS);
     return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
                             plain ? NULL : request->method) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK &&
