@@ -16,6 +16,7 @@
 #include "notifier/server_core.h"
 #include "notifier/slab.h"
 
+#define LISTEN_PATIENCE_S 1.0
 #define FILES_BESIDE 64 /* descriptors that are no clients: listeners, Redis, the log */
 #define SCRATCH_LIMIT ((size_t)256 * 1024 * 1024)
 #define SCRATCH_KEPT ((size_t)256 * 1024)
@@ -198,6 +199,23 @@ static void start_watchers(struct rb_server *server) {
     ev_unref(server->loop);
 }
 
+static void on_patience_over(struct ev_loop *loop, ev_timer *timer, int events) {
+    (void)loop;
+    (void)timer;
+    (void)events;
+}
+
+/* Whoever finds the port open finds Redis behind it, as a rule: where Redis answers at
+ * all it does so in milliseconds. One that is down is not waited for longer than this. */
+static void wait_for_redis(struct rb_server *server) {
+    ev_timer patience;
+    ev_timer_init(&patience, on_patience_over, LISTEN_PATIENCE_S, 0);
+    ev_timer_start(server->loop, &patience);
+    while (!rb_feed_ready(server->feed) && ev_is_active(&patience))
+        ev_run(server->loop, EVRUN_ONCE);
+    ev_timer_stop(server->loop, &patience);
+}
+
 static bool listen_all(struct rb_server *server, struct rb_addresses *addresses) {
     struct rb_server_private *p = server->private;
     for (size_t i = 0; i < addresses->count; i++) {
@@ -259,6 +277,7 @@ struct rb_server *rb_server_new(struct ev_loop *loop,
         rb_server_free(server);
         return NULL;
     }
+    wait_for_redis(server);
     if (!listen_all(server, options->addresses)) {
         rb_server_free(server);
         return NULL;
