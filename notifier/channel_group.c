@@ -5,7 +5,7 @@
 #include "jobs/event.h"
 #include "notifier/channel_core.h"
 
-#define FIRST_PAGE 16
+#define FIRST_PAGE 8 /* of who knows how large events */
 
 static bool is_live(const struct rb_group *group) {
     return group->channel && group == &group->channel->live;

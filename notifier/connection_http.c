@@ -6,6 +6,7 @@
 #include "jobs/job.h"
 #include "notifier/connection.h"
 #include "notifier/exchange_core.h"
+#include "notifier/forwarded.h"
 #include "notifier/http_response.h"
 #include "notifier/transport.h"
 
@@ -108,7 +109,12 @@ struct rb_server *rb_exchange_server(const struct rb_exchange *x) {
 }
 
 bool rb_exchange_address(const struct rb_exchange *x, struct sockaddr_storage *address) {
-    return x->connection && rb_connection_address(x->connection, address);
+    if (!x->connection || !rb_connection_address(x->connection, address))
+        return false;
+    if (x->parser)
+        rb_forwarded_client(x->server->access, rb_http_parser_request(x->parser),
+                            address);
+    return true;
 }
 
 /* The client is gone: whoever holds the exchange is told, and answers into nothing. */
@@ -123,8 +129,17 @@ void rb_exchange_detach(struct rb_exchange *x) {
     free_if_done(x);
 }
 
-struct rb_connection *rb_exchange_take(struct rb_exchange *x) {
+struct rb_connection *rb_exchange_waiter(struct rb_exchange *x) {
     struct rb_connection *c = x->connection;
+    if (c && x->ended) {
+        rb_connection_doom(c, RB_COUNTS, NULL); /* it is there for one answer, no more */
+        return NULL;
+    }
+    return c;
+}
+
+struct rb_connection *rb_exchange_take(struct rb_exchange *x) {
+    struct rb_connection *c = rb_exchange_waiter(x);
     if (!c)
         return NULL;
     x->answered = true;
@@ -232,7 +247,7 @@ static void dispatch(struct rb_connection *c, struct rb_exchange *x) {
     rb_connection_timer(c, -1);
     rb_count(c->server, RB_COUNT_REQUESTS, 1);
     rb_exchange_hold(x);
-    if (c->over)
+    if (c->over || rb_listener_recount(c, x))
         refuse_over(x);
     else
         c->server->handlers[c->side](x);
@@ -297,8 +312,11 @@ static void http_bytes(struct rb_connection *c, char *bytes, size_t len) {
         struct rb_exchange *x = current(c);
         if (!x)
             return;
-        if (x->whole || x->ahead) {
+        bool full = rb_connection_full(c);
+        if (x->whole || x->ahead || full) {
             rb_exchange_ahead(x, bytes, len);
+            if (full) /* who does not read the answers asks no more */
+                rb_connection_read(c, false);
             return;
         }
         size_t taken = take_request(c, x, bytes, len);
@@ -307,10 +325,10 @@ static void http_bytes(struct rb_connection *c, char *bytes, size_t len) {
     }
 }
 
-/* What came while the last request was answered. */
+/* What came while the last request was answered, or while the client did not read. */
 static void http_turn(struct rb_connection *c) {
     struct rb_exchange *x = c->work;
-    if (!x || x->whole || !x->ahead)
+    if (!x || x->whole || !x->ahead || rb_connection_full(c))
         return;
     char *bytes = x->ahead;
     size_t len = x->ahead_len;
@@ -319,6 +337,12 @@ static void http_turn(struct rb_connection *c) {
     rb_connection_read(c, true);
     http_bytes(c, bytes, len);
     free(bytes);
+}
+
+static void http_drained(struct rb_connection *c) {
+    const struct rb_exchange *x = c->work;
+    if (x && x->ahead && !x->whole)
+        rb_connection_touch(c);
 }
 
 /* The client has said all it will say; a request that is being handled is answered. */
@@ -365,5 +389,6 @@ const struct rb_role rb_role_http = {.name = "http",
                                      .end = http_end,
                                      .timeout = http_timeout,
                                      .turn = http_turn,
+                                     .drained = http_drained,
                                      .leave = http_leave,
                                      .stop = http_stop};

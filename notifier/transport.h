@@ -26,7 +26,11 @@ void rb_echo_begin(struct rb_exchange *exchange);
 
 /* --- for the transports --- */
 
-/* The connection under an exchange, for good: nothing is answered through the exchange
+/* The connection under an exchange for which something will come later. NULL when the
+ * client is gone, also one that has closed its side: it was there for an answer at once.
+ */
+struct rb_connection *rb_exchange_waiter(struct rb_exchange *exchange);
+/* The same for good: nothing is answered through the exchange
  * any more. NULL when the client is gone. */
 struct rb_connection *rb_exchange_take(struct rb_exchange *exchange);
 

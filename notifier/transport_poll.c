@@ -215,7 +215,7 @@ static struct poll *poll_new(struct rb_exchange *x, const struct rb_wait *wait) 
 }
 
 static void begin(struct rb_exchange *x, const struct rb_wait *wait) {
-    struct rb_connection *c = x->connection;
+    struct rb_connection *c = rb_exchange_waiter(x);
     struct poll *poll = c ? poll_new(x, wait) : NULL;
     if (!poll) {
         rb_exchange_problem(x, 503, "Out of memory.", RB_TEXT(""));

@@ -258,7 +258,7 @@ static bool may_be_finished(const struct rb_connection *c, const struct rb_wait 
 }
 
 static void begin_as(struct rb_exchange *x, const struct rb_wait *wait, bool stream) {
-    struct rb_connection *c = x->connection;
+    struct rb_connection *c = rb_exchange_waiter(x);
     struct opening *opening = c ? opening_new(x) : NULL;
     if (!opening) {
         rb_exchange_problem(x, 503, "Out of memory.", RB_TEXT(""));

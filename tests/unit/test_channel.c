@@ -203,7 +203,7 @@ static void the_first_waiter(void **state) {
     assert_asked("sub:c ");
     message("5-0 6-0 " TICK); /* of somebody else's subscription: not confirmed yet */
     confirm();
-    assert_asked("read=0-0:16 ");
+    assert_asked("read=0-0:8 ");
     message("6-0 7-0 " TICK); /* meanwhile */
     message("7-0 8-0 " TICK);
     assert_heard(&a, "verified ");
@@ -224,7 +224,7 @@ static void long_history_comes_in_pages(void **state) {
     confirm();
     page("1-0<0-0 2-0<1-0", true, NULL);
     /* Each weighed a hundred bytes, with what is around it. */
-    assert_asked("sub:c read=0-0:16 read>2-0:9 ");
+    assert_asked("sub:c read=0-0:8 read>2-0:9 ");
     page("3-0<2-0", false, NULL);
     assert_heard(&a, "verified tick:1-0 tick:2-0 tick:3-0 live ");
     leave(&a);
@@ -235,7 +235,7 @@ static void a_cursor_that_is_kept(void **state) {
     (void)state;
     come(&a, "5-0");
     confirm();
-    assert_asked("sub:c read=5-0?:16 ");
+    assert_asked("sub:c read=5-0?:8 ");
     page("5-0<4-0 6-0<5-0", false, NULL);
     assert_heard(&a, "verified tick:6-0 live ");
     leave(&a);
@@ -368,7 +368,7 @@ static void a_hole_is_read_in_place(void **state) {
     (void)state;
     begin(&a);
     message("7-0 8-0 " TICK);
-    assert_asked("read=5-0?:16 ");
+    assert_asked("read=5-0?:8 ");
     message("8-0 9-0 " TICK);
     assert_heard(&a, "");
     page("5-0<0-0 6-0<5-0 7-0<6-0 8-0<7-0", false, NULL);
@@ -383,7 +383,7 @@ static void unlinked_messages_are_read(void **state) {
     begin(&a);
     message("6-0 6-0 " TICK);
     assert_heard(&a, "");
-    assert_asked("read=5-0?:16 ");
+    assert_asked("read=5-0?:8 ");
     page("5-0 6-0", false, NULL);
     assert_heard(&a, "tick:6-0 live ");
     leave(&a);
@@ -399,7 +399,7 @@ static void a_lost_link(void **state) {
     assert_false(rb_channels_resubscribe(channels, 10));
     assert_asked("sub:c ");
     confirm();
-    assert_asked("read=5-0?:16 ");
+    assert_asked("read=5-0?:8 ");
     page("5-0<0-0 6-0<5-0 7-0<6-0", false, NULL);
     assert_heard(&a, "tick:6-0 tick:7-0 live "); /* verified is told once */
     leave(&a);
@@ -416,7 +416,7 @@ static void a_page_from_before_the_loss_is_not_used(void **state) {
     rb_buffer_clear(&asked);
     page("5-0<0-0", false, NULL);
     assert_heard(&a, "verified ");
-    assert_asked("read=0-0:16 ");
+    assert_asked("read=0-0:8 ");
     page("5-0<0-0 6-0<5-0", false, NULL);
     assert_heard(&a, "tick:5-0 tick:6-0 live ");
     leave(&a);
@@ -432,7 +432,7 @@ static void a_reading_that_failed(void **state) {
     rb_buffer_clear(&asked);
     read_status = RB_NOMEM;
     rb_channels_retry(channels);
-    assert_asked("read=0-0:16 ");
+    assert_asked("read=0-0:8 ");
     read_status = RB_OK;
     rb_channels_retry(channels);
     page("5-0<0-0", false, NULL);
@@ -510,7 +510,7 @@ static void coming_back_costs_no_reading(void **state) {
     assert_asked("");
     leave(&b);
     come(&b, "6-1"); /* nobody's id: that is looked up */
-    assert_asked("read=6-1?:16 ");
+    assert_asked("read=6-1?:8 ");
     page("7-0<6-0", false, NULL);
     assert_heard(&b,
                  "verified gap:6-0 {\"id\":\"6-0\",\"channel\":\"c\",\"event\":\"gap\","
@@ -530,7 +530,7 @@ static void nothing_is_kept_for_nobody(void **state) {
     come(&a, "5-0");
     come(&b, "5-0");
     assert_heard(&a, "verified tick:6-0 live ");
-    assert_asked("read=5-0?:16 ");
+    assert_asked("read=5-0?:8 ");
     page("5-0<0-0 6-0<5-0", false, NULL);
     assert_heard(&b, "verified tick:6-0 live ");
     leave(&a);
@@ -553,7 +553,7 @@ static void what_is_kept_is_bounded(void **state) {
     assert_heard(&b, "verified tick:7-0 tick:8-0 tick:9-0 live ");
     assert_asked("");
     come(&a, "5-0");
-    assert_asked("read=5-0?:16 ");
+    assert_asked("read=5-0?:8 ");
     page("5-0<0-0 6-0<5-0 7-0<6-0 8-0<7-0 9-0<8-0", false, NULL);
     assert_heard(&a, "verified tick:6-0 tick:7-0 tick:8-0 tick:9-0 live ");
     leave(&a);
@@ -567,7 +567,7 @@ static void those_who_ask_the_same_share_a_reading(void **state) {
     come(&b, NULL);
     come(&c, "4-0");
     confirm();
-    assert_asked("sub:c read=4-0?:16 read=0-0:16 ");
+    assert_asked("sub:c read=4-0?:8 read=0-0:8 ");
     assert_int_equal(rb_channel_waiters(channels, NAME), 3);
     page("4-0<0-0 5-0<4-0", false, NULL); /* the one asked last: without a cursor */
     assert_heard(&a, "verified tick:4-0 tick:5-0 live ");
@@ -593,7 +593,7 @@ static void a_full_member_reads_on_alone(void **state) {
     assert_asked("");
     a.full = false;
     rb_channel_resume(&a.subscription);
-    assert_asked("read=0-0:16 ");
+    assert_asked("read=0-0:8 ");
     message("6-0 7-0 " TICK);
     page("5-0<0-0 6-0<5-0", false, NULL);
     assert_heard(&a, "tick:5-0 tick:6-0 tick:7-0 live ");
@@ -652,7 +652,7 @@ static void cursors(void **state) {
     message("4-0 5-0 " TICK); /* whatever was before */
     assert_heard(&a, "verified live tick:5-0 ");
     assert_int_equal(rb_subscription_cursor(&a.subscription).id.ms, 5);
-    assert_asked("sub:c read=0-0:16 ");
+    assert_asked("sub:c read=0-0:8 ");
     leave(&a);
 }
 
