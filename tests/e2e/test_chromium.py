@@ -12,6 +12,8 @@ if not (os.path.exists("/usr/bin/chromium") and os.path.exists("/usr/bin/chromed
 
 from peers.browser import Browser  # noqa: E402
 
+# Long enough for a page to be looked at, shorter than the service's timeout.
+WHILE = min(patience(3), 6)
 BROKER = ROOT / "notifier" / "web" / "examples" / "broker"
 
 
@@ -60,7 +62,7 @@ def broker(processes, redis, service, worker, notifier):
 
 
 def test_splash_then_quote(broker, browser):
-    app = broker(patience(3))
+    app = broker(WHILE)
     browser.get(app.url + "/?symbol=NOVA")
     assert "Asking the exchange" in browser.text("#hero") and browser.count(".splash") == 5
     assert browser.text(".price") == ""
@@ -100,7 +102,7 @@ def test_trouble_is_told_and_can_be_tried_again(broker, browser):
 
 def test_the_notifier_restarts_under_the_page(broker, browser, notifier):
     """The page keeps waiting, comes back by itself, and misses nothing."""
-    app = broker(patience(3))
+    app = broker(WHILE)
     browser.get(app.url + "/?symbol=NOVA")
     assert browser.count(".splash") == 5
     app.notifier.kill()
