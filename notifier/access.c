@@ -1,6 +1,8 @@
 /* From settings to what is asked at each request. */
 #include "notifier/access.h"
 
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 
 static enum rb_status read_auth(const struct rb_settings *settings,
@@ -27,12 +29,45 @@ static enum rb_status read_auth(const struct rb_settings *settings,
     return rb_keyring_load(&settings->notifier.auth_keys, &access->keys, errors);
 }
 
+static enum rb_status read_networks(const struct rb_list *list,
+                                    struct rb_network **network) {
+    enum rb_status status = RB_OK;
+    if (list->count == 0)
+        return RB_OK;
+    *network = rb_network_new();
+    if (!*network)
+        return RB_NOMEM;
+    for (size_t i = 0; status == RB_OK && i < list->count; i++)
+        status = rb_network_add(*network, rb_text_of(list->items[i]), NULL);
+    return status;
+}
+
+/* The digits were checked with the settings. */
+static unsigned char read_digit(char c) {
+    return (unsigned char)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+static void read_tokens(const struct rb_list *list, struct rb_access *access) {
+    for (size_t i = 0; i < list->count && i < RB_ADMIN_TOKENS; i++) {
+        const char *digits = list->items[i] + sizeof "sha256:" - 1;
+        for (size_t k = 0; k < RB_DIGEST; k++)
+            access->admin_tokens[i][k] = (unsigned char)(read_digit(digits[2 * k]) << 4 |
+                                                         read_digit(digits[2 * k + 1]));
+        access->admin_token_count++;
+    }
+}
+
 enum rb_status rb_access_new(const struct rb_settings *settings,
                              struct rb_access **access, struct rb_errors *errors) {
     *access = calloc(1, sizeof **access);
     if (!*access)
         return RB_NOMEM;
+    read_tokens(&settings->notifier.admin_tokens, *access);
     enum rb_status status = read_auth(settings, *access, errors);
+    if (status == RB_OK)
+        status = read_networks(&settings->notifier.admin_allow, &(*access)->admin_allow);
+    if (status == RB_OK)
+        status = read_networks(&settings->notifier.trusted_proxies, &(*access)->proxies);
     if (status != RB_OK) {
         rb_access_free(*access);
         *access = NULL;
@@ -44,5 +79,31 @@ void rb_access_free(struct rb_access *access) {
     if (!access)
         return;
     rb_keyring_free(access->keys);
+    rb_network_free(access->admin_allow);
+    rb_network_free(access->proxies);
     free(access);
+}
+
+bool rb_access_admin_token(const struct rb_access *access, struct rb_text token) {
+    unsigned char digest[RB_DIGEST];
+    unsigned len = 0;
+    bool known = false;
+    if (access->admin_token_count == 0)
+        return true;
+    if (token.len == 0 ||
+        EVP_Digest(token.at, token.len, digest, &len, EVP_sha256(), NULL) != 1)
+        return false;
+    for (size_t i = 0; i < access->admin_token_count; i++)
+        known |= CRYPTO_memcmp(access->admin_tokens[i], digest, RB_DIGEST) == 0;
+    return known;
+}
+
+bool rb_access_admin_from(const struct rb_access *access, const struct sockaddr *peer) {
+    return !access->admin_allow || peer->sa_family == AF_UNIX ||
+           rb_network_contains(access->admin_allow, peer);
+}
+
+bool rb_access_trusts(const struct rb_access *access, const struct sockaddr *peer) {
+    return access->proxies &&
+           (peer->sa_family == AF_UNIX || rb_network_contains(access->proxies, peer));
 }

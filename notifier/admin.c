@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #include "jobs/name.h"
+#include "notifier/access.h"
+#include "notifier/revoke.h"
 #include "notifier/route.h"
 #include "notifier/server.h"
 
@@ -84,6 +86,7 @@ static const struct route {
     {"/channels/", "GET, HEAD, DELETE", rb_name_is_channel,
      "A channel's name is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.",
      rb_admin_show_channel, NULL, rb_admin_forget_channel},
+    {"/subscriptions", "DELETE", NULL, NULL, NULL, NULL, rb_admin_revoke},
     {"/healthz", "GET, HEAD", NULL, NULL, show_health, NULL, NULL},
     {"/readyz", "GET, HEAD", NULL, NULL, show_readiness, NULL, NULL},
     {"/metrics", "GET, HEAD", NULL, NULL, show_metrics, NULL, NULL},
@@ -101,6 +104,39 @@ static const struct route *find_route(struct rb_text path, struct rb_text *rest)
             return &routes[i];
     }
     return NULL;
+}
+
+/* From an address and with a token that may; who looks only whether the process lives
+ * needs no token. */
+static bool may_ask(struct rb_exchange *x, const struct rb_http_request *request) {
+    struct rb_server *server = rb_exchange_server(x);
+    struct rb_text token = rb_http_header(request, "authorization");
+    struct sockaddr_storage at;
+    const char *why = NULL;
+    unsigned held;
+    if (!rb_exchange_address(x, &at))
+        return false; /* the client is gone */
+    if (token.len > 7 && rb_text_equal_nocase(rb_text(token.at, 7), RB_TEXT("Bearer ")))
+        token = rb_text_trim(rb_text(token.at + 7, token.len - 7));
+    else
+        token = RB_TEXT("");
+    if (!rb_access_admin_from(server->access, (const struct sockaddr *)&at))
+        why = "This address may not ask here.";
+    else if (rb_text_is(request->path, "/healthz") ||
+             rb_text_is(request->path, "/readyz") ||
+             rb_access_admin_token(server->access, token))
+        return true;
+    rb_count(server, RB_COUNT_REFUSED_ADMIN, 1);
+    if (rb_server_line(server, RB_LINE_ADMIN, &held))
+        rb_log(RB_LOG_WARN, "admin.refused", RB_S("why", why ? "address" : "token"),
+               RB_I("suppressed", held));
+    if (why)
+        rb_exchange_problem(x, 403, why, RB_TEXT(""));
+    else
+        rb_exchange_problem(
+            x, 401, "A token is needed.",
+            RB_TEXT("WWW-Authenticate: Bearer realm=\"ringback admin\"\r\n"));
+    return false;
 }
 
 static void dispatch(struct rb_exchange *x, const struct route *route,
@@ -131,6 +167,8 @@ void rb_route_admin(struct rb_exchange *x) {
                             RB_TEXT(""));
         return;
     }
+    if (!may_ask(x, request))
+        return;
     const struct route *route = find_route(request->path, &rest);
     if (!route) {
         rb_exchange_problem(x, 404, "Nothing is here.", RB_TEXT(""));

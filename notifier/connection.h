@@ -43,7 +43,7 @@ struct rb_role {
     void (*stop)(struct rb_connection *c);
     /* Tells an event that is of no channel. NULL: there is nobody to tell. */
     void (*tell)(struct rb_connection *c, const char *event, struct rb_text json);
-    /* It may not hear any more: ends in its protocol. NULL: doomed. */
+    /* It may not hear any more: ends in its protocol. NULL: it hears nothing. */
     void (*refuse)(struct rb_connection *c, const char *why);
     bool one_less; /* it can go on when one of its channels is taken away */
 };

@@ -31,6 +31,7 @@ struct question {
     struct question *next;       /* in its bucket */
     struct rb_hook *hook;
     enum state state;
+    bool stale; /* its answer is not to be kept */
     unsigned char key[RB_HOOK_KEY];
     LIST_HEAD(, rb_hook_waiter) waiters;
     int64_t until_ms; /* waiting: given up then; kept: forgotten then */
@@ -216,7 +217,7 @@ static struct rb_hook_answer read_answer(const struct question *q,
 
 static int64_t keep_for(const struct question *q) {
     int64_t ms = q->hook->server->settings->notifier.auth_hook_cache;
-    if (q->answer.status == 503)
+    if (q->answer.status == 503 || q->stale)
         return 0;
     if (q->answer.status != 0)
         return ms < REFUSED_KEPT_MS ? ms : REFUSED_KEPT_MS;
@@ -338,6 +339,11 @@ void rb_hook_cancel(struct rb_hook_waiter *waiter) {
 }
 
 void rb_hook_forget(struct rb_hook *hook) {
+    struct question *q;
+    TAILQ_FOREACH (q, &hook->in[CALLING], entry)
+        q->stale = true;
+    TAILQ_FOREACH (q, &hook->in[WAITING], entry)
+        q->stale = true;
     while (!TAILQ_EMPTY(&hook->in[KEPT]))
         forget(TAILQ_FIRST(&hook->in[KEPT]));
 }

@@ -47,7 +47,7 @@ struct rb_hook_waiter *rb_hook_ask(struct rb_hook *hook,
 /* fn is not called any more. */
 void rb_hook_cancel(struct rb_hook_waiter *waiter);
 
-/* Forgets kept answers. */
+/* Forgets kept answers, and those that are on their way. */
 void rb_hook_forget(struct rb_hook *hook);
 
 #endif

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "notifier/access.h"
 #include "notifier/address_count.h"
 #include "notifier/connection.h"
+#include "notifier/exchange.h"
 #include "notifier/slab.h"
 
 #define ACCEPT_A_TURN 128
@@ -79,7 +81,7 @@ static void take(struct rb_listener *listener, int fd, const struct sockaddr *pe
     enum verdict verdict = WELCOME;
     uint64_t key = 0;
     rb_count(server, RB_COUNT_ACCEPTED, 1);
-    if (server->addresses)
+    if (server->addresses && !rb_access_trusts(server->access, peer))
         key = rb_address_count_key(server->addresses, peer);
     if (listener->side == RB_SIDE_PUBLIC) {
         verdict = judge_count(server);
@@ -101,6 +103,30 @@ static void take(struct rb_listener *listener, int fd, const struct sockaddr *pe
         c->over = true;
         rb_connection_timer(c, OVER_MS);
     }
+}
+
+bool rb_listener_recount(struct rb_connection *c, struct rb_exchange *x) {
+    struct rb_server *server = c->server;
+    struct sockaddr_storage peer, client;
+    if (!server->addresses || !server->access->proxies || c->side != RB_SIDE_PUBLIC ||
+        !rb_connection_address(c, &peer) ||
+        !rb_access_trusts(server->access, (const struct sockaddr *)&peer) ||
+        !rb_exchange_address(x, &client))
+        return false;
+    uint64_t key =
+        rb_access_trusts(server->access, (const struct sockaddr *)&client)
+            ? 0
+            : rb_address_count_key(server->addresses, (const struct sockaddr *)&client);
+    if (key == c->address[0])
+        return false;
+    if (c->address[0] != 0)
+        rb_address_count_remove(server->addresses, c->address[0]);
+    c->address[0] = 0;
+    if (judge_address(server, key) != WELCOME)
+        return true;
+    c->address[0] = key;
+    rb_address_count_add(server->addresses, key);
+    return false;
 }
 
 static int accept_one(const struct rb_listener *listener, struct sockaddr_storage *peer) {

@@ -44,6 +44,8 @@ void rb_addresses_release(struct rb_addresses *addresses, bool unlink_paths);
 
 struct rb_server;
 struct rb_listener;
+struct rb_connection;
+struct rb_exchange;
 
 /* Opens the socket of one address: listening, not blocking. Takes address->fd where there
  * is one. RB_SYSTEM with a sentence. */
@@ -56,6 +58,9 @@ RB_MUST_CHECK enum rb_status rb_listener_new(struct rb_server *server,
                                              struct rb_address *address,
                                              struct rb_listener **listener,
                                              struct rb_error *error);
+/* Behind a trusted proxy a request tells whose connection it is, not the socket: counts
+ * it there. True when that address has as many as it may. */
+bool rb_listener_recount(struct rb_connection *connection, struct rb_exchange *exchange);
 /* Stops accepting and closes. NULL is legal. */
 void rb_listener_free(struct rb_listener *listener);
 

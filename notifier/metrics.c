@@ -97,6 +97,7 @@ static const struct {
     [RB_COUNT_REFUSED_ADDRESS] = {REFUSED, "max_connections_per_address"},
     [RB_COUNT_REFUSED_FILES] = {REFUSED, "files"},
     [RB_COUNT_REFUSED_ORIGIN] = {REFUSED, "origin"},
+    [RB_COUNT_REFUSED_ADMIN] = {REFUSED, "admin"},
     [RB_COUNT_REFUSED_HOOK] = {REFUSED, "hook"},
     [RB_COUNT_REFUSED_TOKEN] = {REFUSED, "token"},
     [RB_COUNT_REFUSED_CHANNEL] = {REFUSED, "channel"},

@@ -39,6 +39,7 @@ enum rb_count {
     RB_COUNT_REFUSED_FILES,       /* out of descriptors */
     RB_COUNT_REFUSED_ORIGIN,
     RB_COUNT_REFUSED_TOKEN,    /* none, or one that is not good: 401 */
+    RB_COUNT_REFUSED_ADMIN,    /* an address or token that the admin listener refuses */
     RB_COUNT_REFUSED_HOOK,     /* the web app did not answer: 503 */
     RB_COUNT_REFUSED_CHANNEL,  /* not among what the client may hear: 403 */
     RB_COUNT_REFUSED_REQUEST,  /* malformed or too large */

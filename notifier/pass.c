@@ -53,7 +53,7 @@ static void tell(struct rb_connection *c, const char *event, const char *member,
 static void refuse(struct rb_connection *c, enum rb_count count, const char *event,
                    const char *why) {
     unsigned held;
-    if (c->doomed || c->closing || !c->subscriptions)
+    if (c->doomed || c->closing || !c->role->refuse) /* HTTP, between two requests */
         return;
     rb_count(c->server, count, 1);
     if (rb_server_line(c->server, RB_LINE_CLOSED, &held))
@@ -61,10 +61,7 @@ static void refuse(struct rb_connection *c, enum rb_count count, const char *eve
                RB_S("why", event), RB_T("subject", rb_pass_subject(c)),
                RB_I("suppressed", held));
     tell(c, event, NULL, 0, RB_TEXT(""));
-    if (c->role->refuse)
-        c->role->refuse(c, why);
-    else
-        rb_connection_doom(c, RB_COUNTS, NULL);
+    c->role->refuse(c, why);
 }
 
 /* --- time --- */
@@ -219,12 +216,16 @@ void rb_pass_revoke(struct rb_connection *c, struct rb_text channel) {
     if (!s || c->doomed || c->closing)
         return;
     if (!c->role->one_less || !c->subscriptions->sibling) {
-        refuse(c, RB_COUNT_CLOSED_REVOKED, "revoked", "revoked");
+        rb_pass_revoke_all(c);
         return;
     }
     memcpy(name, channel.at, channel.len);
     rb_connection_unsubscribe(c, s);
     tell(c, "revoked", NULL, 0, rb_text(name, channel.len));
+}
+
+void rb_pass_revoke_all(struct rb_connection *c) {
+    refuse(c, RB_COUNT_CLOSED_REVOKED, "revoked", "revoked");
 }
 
 /* --- asking --- */

@@ -48,5 +48,7 @@ struct rb_text rb_pass_subject(const struct rb_connection *c); /* likewise */
 /* Ends what the connection hears on this channel: the event `revoked`, and the connection
  * is closed when it hears no other or can't go on without. */
 void rb_pass_revoke(struct rb_connection *c, struct rb_text channel);
+/* Ends all that it hears. */
+void rb_pass_revoke_all(struct rb_connection *c);
 
 #endif

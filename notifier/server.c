@@ -13,6 +13,7 @@
 #include "notifier/connection.h"
 #include "notifier/deflate.h"
 #include "notifier/hook.h"
+#include "notifier/revoke.h"
 #include "notifier/server_core.h"
 #include "notifier/slab.h"
 
@@ -180,7 +181,7 @@ static bool build(struct rb_server *server, const struct rb_server_options *opti
     server->channels = rb_feed_channels(server->feed);
     server->census = rb_census_new(server->loop, server->feed, server->id);
     server->hook = rb_hook_new(server);
-    return server->census && server->hook;
+    return server->census && server->hook && rb_revoke_listen(server) == RB_OK;
 }
 
 static void start_watchers(struct rb_server *server) {

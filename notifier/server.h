@@ -33,6 +33,7 @@ enum rb_log_line {
     RB_LINE_ACCEPT,
     RB_LINE_MEMORY,
     RB_LINE_HOOK,
+    RB_LINE_ADMIN,
     RB_LINES
 };
 
