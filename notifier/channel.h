@@ -34,8 +34,8 @@ enum rb_delivery_kind {
 enum rb_encoding {
     RB_ENCODING_WEBSOCKET,
     RB_ENCODING_WEBSOCKET_PACKED, /* compressed, where that is shorter */
-    RB_ENCODING_SSE,       /* as one chunk */
-    RB_ENCODING_SSE_PLAIN, /* for HTTP/1.0, without chunks */
+    RB_ENCODING_SSE,              /* as one chunk */
+    RB_ENCODING_SSE_PLAIN,        /* for HTTP/1.0, without chunks */
     RB_ENCODING_STREAM,
     RB_ENCODING_STREAM_PLAIN,
     RB_ENCODINGS
