@@ -14,6 +14,7 @@ struct rb_backend {
     char *name;
     struct rb_stats *stats;
     rb_series outcome[RB_FAILURES + 1]; /* 0 until it is needed */
+    rb_series cache[RB_CACHE_OUTCOMES]; /* likewise */
     rb_series in_flight, call_seconds, job_seconds, wait_seconds;
     rb_series retries, retries_denied, pushbacks;
     rb_series breaker[RB_BREAKER_STATES]; /* 0 until it opened once */
@@ -107,6 +108,20 @@ void rb_backend_job_ends(struct rb_backend *backend, enum rb_failure outcome,
     rb_metrics_add(metrics_of(backend), *series, 1);
     rb_metrics_observe(metrics_of(backend), backend->job_seconds, total_us);
     rb_backend_job_leaves(backend);
+}
+
+void rb_backend_cache(struct rb_backend *backend, enum rb_cache_outcome outcome) {
+    static const struct rb_text names[RB_CACHE_OUTCOMES] = {
+        [RB_CACHE_HIT] = {"hit", 3},
+        [RB_CACHE_MISS] = {"miss", 4},
+        [RB_CACHE_STALE] = {"stale", 5},
+        [RB_CACHE_COALESCED] = {"coalesced", 9},
+    };
+    rb_series *series = &backend->cache[outcome];
+    if (*series == 0)
+        *series =
+            rb_stats_cache(backend->stats, rb_text_of(backend->name), names[outcome]);
+    rb_metrics_add(metrics_of(backend), *series, 1);
 }
 
 void rb_backend_waited(struct rb_backend *backend, int64_t wait_us) {

@@ -34,6 +34,15 @@ void rb_backend_job_ends(struct rb_backend *backend, enum rb_failure outcome,
 void rb_backend_job_leaves(struct rb_backend *backend);
 void rb_backend_waited(struct rb_backend *backend, int64_t wait_us);
 void rb_backend_called(struct rb_backend *backend, int64_t call_us);
+/* What a job of a service with `cache:` met there. */
+enum rb_cache_outcome {
+    RB_CACHE_HIT,
+    RB_CACHE_MISS,
+    RB_CACHE_STALE,
+    RB_CACHE_COALESCED,
+    RB_CACHE_OUTCOMES
+};
+void rb_backend_cache(struct rb_backend *backend, enum rb_cache_outcome outcome);
 /* A call will be made again, or was not since the retry budget is spent. */
 void rb_backend_retries(struct rb_backend *backend);
 void rb_backend_retry_denied(struct rb_backend *backend);

@@ -9,8 +9,8 @@
 #include "jobs/name.h"
 #include "worker/backend.h"
 #include "worker/claim.h"
+#include "worker/coalesce.h"
 #include "worker/finish.h"
-#include "worker/gate.h"
 #include "worker/stats.h"
 #include "worker/unique.h"
 #include "worker/worker.h"
@@ -74,7 +74,7 @@ static void look_at_time(struct rb_flight *f, const struct rb_envelope *envelope
     else if (f->job.unique)
         rb_unique_take(f);
     else
-        rb_gate_enter(f);
+        rb_coalesce_enter(f);
 }
 
 static void go(struct rb_flight *f, const struct rb_envelope *envelope) {

@@ -75,8 +75,11 @@ static void set_timer(struct rb_drain *drain, double seconds) {
 
 static void give_back_calls(struct rb_worker *w) {
     struct rb_flight_list *calling = &w->flights.in[RB_FLIGHT_CALLING];
+    struct rb_flight_list *asking = &w->flights.in[RB_FLIGHT_ASKING];
     while (!TAILQ_EMPTY(calling))
         rb_finish_give_back(TAILQ_FIRST(calling));
+    while (!TAILQ_EMPTY(asking))
+        rb_finish_give_back(TAILQ_FIRST(asking));
 }
 
 /* Whoever waits can as well wait in Redis, for another worker. What was tried already

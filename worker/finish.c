@@ -9,6 +9,7 @@
 #include "worker/backend.h"
 #include "worker/call.h"
 #include "worker/claim.h"
+#include "worker/coalesce.h"
 #include "worker/gate.h"
 #include "worker/kept.h"
 #include "worker/stats.h"
@@ -170,42 +171,50 @@ void rb_finish_partial(struct rb_flight *f, struct rb_text part, int parts,
 
 /* ---- failing ---- */
 
-static void fail(struct rb_flight *f, enum rb_failure failure, const char *sentence,
-                 int status) {
+static void log_failure(struct rb_flight *f, const struct rb_event_error *error,
+                        const char *detail) {
+    struct rb_worker *w = f->worker;
+    unsigned held;
+    if (rb_log_allow(&w->failed_log, w->now_ms, &held))
+        rb_log(RB_LOG_WARN, "job.failed", RB_S("job", f->id),
+               RB_S("service", f->job.service), RB_S("channel", f->channel),
+               RB_S("code", rb_failure_code(error->code)), RB_S("error", error->message),
+               RB_I("status", error->status), RB_S("detail", detail),
+               RB_I("ms", w->now_ms - f->claimed_ms), RB_I("suppressed", held));
+}
+
+static void fail(struct rb_flight *f, const struct rb_event_origin *origin,
+                 const struct rb_event_error *error, const char *detail) {
     struct rb_event_head head = head_of(f);
-    struct rb_event_error error = {failure, sentence, status};
-    f->outcome = failure;
+    head.origin = origin;
+    if (f->question && rb_coalesce_failed(f, error))
+        return;
+    log_failure(f, error, detail);
+    f->outcome = error->code;
     free(f->reason);
-    f->reason = rb_text_copy(rb_text_of(sentence));
+    f->reason = rb_text_copy(rb_text_of(error->message));
     if (!f->channel) {
         bury(f);
         return;
     }
     rb_buffer_fini(&f->event);
     rb_buffer_init(&f->event, EVENT_ROOM);
-    rb_event_failed(&f->event, &head, &error);
+    rb_event_failed(&f->event, &head, error);
     if (f->event.status == RB_OK)
         publish(f);
     else
         rb_finish_give_back(f);
 }
 
-static void log_failure(struct rb_flight *f, enum rb_failure failure,
-                        const char *sentence, int status, const char *detail) {
-    struct rb_worker *w = f->worker;
-    unsigned held;
-    if (rb_log_allow(&w->failed_log, w->now_ms, &held))
-        rb_log(RB_LOG_WARN, "job.failed", RB_S("job", f->id),
-               RB_S("service", f->job.service), RB_S("channel", f->channel),
-               RB_S("code", rb_failure_code(failure)), RB_S("error", sentence),
-               RB_I("status", status), RB_S("detail", detail),
-               RB_I("ms", w->now_ms - f->claimed_ms), RB_I("suppressed", held));
-}
-
 void rb_finish_failed(struct rb_flight *f, enum rb_failure failure, const char *sentence,
                       int status) {
-    log_failure(f, failure, sentence, status, "");
-    fail(f, failure, sentence, status);
+    const struct rb_event_error error = {failure, sentence, status};
+    rb_finish_failed_from(f, NULL, &error);
+}
+
+void rb_finish_failed_from(struct rb_flight *f, const struct rb_event_origin *origin,
+                           const struct rb_event_error *error) {
+    fail(f, origin, error, "");
 }
 
 void rb_finish_dropped(struct rb_flight *f, enum rb_failure failure) {
@@ -225,6 +234,8 @@ void rb_finish_done(struct rb_flight *f, const struct rb_event_origin *origin,
                     struct rb_text data) {
     struct rb_event_head head = head_of(f);
     head.origin = origin;
+    if (f->question)
+        rb_coalesce_done(f, origin, data);
     f->outcome = RB_FAILURES;
     rb_log(RB_LOG_DEBUG, "job.done", RB_S("job", f->id), RB_S("service", f->job.service),
            RB_S("channel", f->channel), RB_I("bytes", data.len),
@@ -285,14 +296,15 @@ void rb_finish_answered(struct rb_flight *f, const struct rb_answer *answer) {
         failure = RB_FAIL_EXPIRED;
         sentence = "the job expired before the service answered";
     }
-    log_failure(f, failure, sentence, answer->status, answer->detail);
-    fail(f, failure, sentence, answer->status);
+    const struct rb_event_error error = {failure, sentence, answer->status};
+    fail(f, NULL, &error, answer->detail);
 }
 
 /* ---- other ways to leave ---- */
 
 void rb_finish_park(struct rb_flight *f, int64_t until_ms) {
     f->park_until = until_ms;
+    rb_coalesce_leave(f);
     rb_gate_withdraw(f);
     rb_unique_keep(f);
     rb_log(RB_LOG_DEBUG, "job.parked", RB_S("job", f->id),
@@ -303,6 +315,7 @@ void rb_finish_park(struct rb_flight *f, int64_t until_ms) {
 
 void rb_finish_give_back(struct rb_flight *f) {
     rb_flight_hang_up(f);
+    rb_coalesce_leave(f);
     rb_gate_withdraw(f);
     rb_stats_add(f->worker->stats, RB_STAT_GIVEN_BACK, 1);
     rb_log(RB_LOG_DEBUG, "job.given_back", RB_S("job", f->id),

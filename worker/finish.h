@@ -25,6 +25,9 @@ void rb_finish_done(struct rb_flight *f, const struct rb_event_origin *origin,
  * or 0. A job that nobody can be told of is buried, so that it is not lost in silence. */
 void rb_finish_failed(struct rb_flight *f, enum rb_failure failure, const char *sentence,
                       int status);
+/* Likewise, when that is known from elsewhere; origin as above. */
+void rb_finish_failed_from(struct rb_flight *f, const struct rb_event_origin *origin,
+                           const struct rb_event_error *error);
 /* Likewise, for a job that can never work: it is told and buried. */
 void rb_finish_invalid(struct rb_flight *f, enum rb_failure failure,
                        const char *sentence);

@@ -6,6 +6,7 @@
 
 #include "worker/backend.h"
 #include "worker/call.h"
+#include "worker/coalesce.h"
 #include "worker/fanout.h"
 #include "worker/gate.h"
 #include "worker/hedge.h"
@@ -13,17 +14,21 @@
 #include "worker/worker.h"
 
 #define CLOCK_SLACK_MS 20
+#define ASKING_GRACE_MS                                                                  \
+    250                /* who makes the call has the same time, and is to end first */
 #define WAITING_MIN 64 /* may wait, however few may be in flight */
 
 #define TO(state) (1u << RB_FLIGHT_##state)
 
 static const unsigned next_of[RB_FLIGHT_STATES] = {
-    [RB_FLIGHT_BOARDING] = TO(WAITING) | TO(CALLING) | TO(PUBLISHING) | TO(PARKING) |
-                           TO(BURYING) | TO(RETURNING) | TO(LANDED),
-    [RB_FLIGHT_WAITING] = TO(CALLING) | TO(PUBLISHING) | TO(PARKING) | TO(BURYING) |
-                          TO(RETURNING) | TO(LANDED),
-    [RB_FLIGHT_CALLING] = TO(WAITING) | TO(PUBLISHING) | TO(PARKING) | TO(BURYING) |
-                          TO(RETURNING) | TO(LANDED),
+    [RB_FLIGHT_BOARDING] = TO(ASKING) | TO(WAITING) | TO(CALLING) | TO(PUBLISHING) |
+                           TO(PARKING) | TO(BURYING) | TO(RETURNING) | TO(LANDED),
+    [RB_FLIGHT_ASKING] = TO(WAITING) | TO(CALLING) | TO(PUBLISHING) | TO(PARKING) |
+                         TO(BURYING) | TO(RETURNING) | TO(LANDED),
+    [RB_FLIGHT_WAITING] = TO(ASKING) | TO(CALLING) | TO(PUBLISHING) | TO(PARKING) |
+                          TO(BURYING) | TO(RETURNING) | TO(LANDED),
+    [RB_FLIGHT_CALLING] = TO(ASKING) | TO(WAITING) | TO(PUBLISHING) | TO(PARKING) |
+                          TO(BURYING) | TO(RETURNING) | TO(LANDED),
     [RB_FLIGHT_PUBLISHING] = TO(BURYING) | TO(KEPT) | TO(LANDED),
     [RB_FLIGHT_PARKING] = TO(KEPT) | TO(LANDED),
     [RB_FLIGHT_BURYING] = TO(KEPT) | TO(LANDED),
@@ -33,9 +38,9 @@ static const unsigned next_of[RB_FLIGHT_STATES] = {
     [RB_FLIGHT_LANDED] = 0,
 };
 
-static const char *const names[] = {"boarding",   "waiting", "calling",
-                                    "publishing", "parking", "burying",
-                                    "returning",  "kept",    "landed"};
+static const char *const names[] = {"boarding",   "asking",  "waiting", "calling",
+                                    "publishing", "parking", "burying", "returning",
+                                    "kept",       "landed"};
 static_assert(sizeof names / sizeof names[0] == RB_FLIGHT_STATES,
               "a name for each state");
 
@@ -52,8 +57,17 @@ void rb_flights_init(struct rb_flights *flights) {
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents) {
+    struct rb_flight *f = timer->data;
     (void)loop, (void)revents;
-    rb_retry_woken(timer->data);
+    if (f->state == RB_FLIGHT_ASKING)
+        rb_coalesce_overdue(f);
+    else
+        rb_retry_woken(f);
+}
+
+/* It holds no slot, and its timer runs. */
+static bool waits(enum rb_flight_state state) {
+    return state == RB_FLIGHT_WAITING || state == RB_FLIGHT_ASKING;
 }
 
 struct rb_flight *rb_flight_new(struct rb_worker *w, uint64_t claim) {
@@ -77,13 +91,13 @@ void rb_flight_move(struct rb_flight *f, enum rb_flight_state to) {
     struct rb_flights *flights = &f->worker->flights;
     assert(rb_flight_may_move(f->state, to));
     TAILQ_REMOVE(&flights->in[f->state], f, link);
-    if (f->state == RB_FLIGHT_WAITING) {
+    if (waits(f->state)) {
         ev_timer_stop(f->worker->loop, &f->timer);
         flights->waiting--;
     }
     f->state = to;
     TAILQ_INSERT_TAIL(&flights->in[to], f, link);
-    if (to == RB_FLIGHT_WAITING)
+    if (waits(to))
         flights->waiting++;
     if (to == RB_FLIGHT_LANDED)
         flights->count--;
@@ -103,6 +117,17 @@ void rb_flight_wait(struct rb_flight *f, int64_t wake_ms) {
         return;
     int64_t wait_ms = at_ms > w->now_ms ? at_ms - w->now_ms : 0;
     ev_timer_set(&f->timer, (double)wait_ms / 1000.0, 0.0);
+    ev_timer_start(w->loop, &f->timer);
+}
+
+void rb_flight_ask(struct rb_flight *f) {
+    struct rb_worker *w = f->worker;
+    rb_flight_set_deadline(f);
+    if (f->state != RB_FLIGHT_ASKING)
+        rb_flight_move(f, RB_FLIGHT_ASKING);
+    ev_timer_stop(w->loop, &f->timer);
+    int64_t left_ms = f->deadline_ms > w->now_ms ? f->deadline_ms - w->now_ms : 0;
+    ev_timer_set(&f->timer, (double)(left_ms + ASKING_GRACE_MS) / 1000.0, 0.0);
     ev_timer_start(w->loop, &f->timer);
 }
 
@@ -158,6 +183,7 @@ void rb_flight_drop(struct rb_flight *f) {
     if (f->state == RB_FLIGHT_LANDED)
         return;
     rb_flight_hang_up(f);
+    rb_coalesce_leave(f);
     rb_gate_withdraw(f);
     if (f->backend)
         rb_backend_job_leaves(f->backend);

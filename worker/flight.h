@@ -9,7 +9,8 @@
  *        ├────────┼───┼──▶ PARKING ───────────────▶ LANDED      waits for its time
  *        └────────┴───┴──▶ RETURNING ─────────────▶ LANDED      given back
  *
- * Whatever Redis did not take is KEPT, and said again when Redis is back. */
+ * A job whose answer may come without a call of its own is ASKING on the way from
+ * BOARDING. Whatever Redis did not take is KEPT, and said again when Redis is back. */
 #ifndef RB_WORKER_FLIGHT_H
 #define RB_WORKER_FLIGHT_H
 
@@ -29,10 +30,13 @@ struct rb_backend;
 struct rb_call;
 struct rb_fanout;
 struct rb_hedge;
+struct rb_question;
 struct rb_worker;
 
 enum rb_flight_state {
     RB_FLIGHT_BOARDING,   /* claimed, being read */
+    RB_FLIGHT_ASKING,     /* its answer may be known, or is asked for by another: it holds
+                             no slot */
     RB_FLIGHT_WAITING,    /* for its turn, or for the next try: it holds no slot */
     RB_FLIGHT_CALLING,    /* the service works */
     RB_FLIGHT_PUBLISHING, /* its terminal event is on its way to Redis */
@@ -75,14 +79,17 @@ struct rb_flight {
     struct rb_call *call;     /* its call; or … */
     struct rb_hedge *hedge;   /* … one that may be made twice; or … */
     struct rb_fanout *fanout; /* … several */
-    bool unique;              /* it has the key of job.unique */
-    bool through;             /* it is let through the gate, and has to leave it */
-    bool hurried;             /* its call has less time than timeout.per_try */
-    uint32_t ticket;          /* of the breaker */
-    uint64_t place;           /* among all workers; 0 = none */
-    struct rb_in_line line;   /* before the gate */
-    ev_timer timer;           /* of WAITING */
-    char *headers[2];         /* that each call carries: Idempotency-Key, traceparent */
+    struct rb_question
+        *question;               /* that it leads or follows; NULL: its call is its own */
+    TAILQ_ENTRY(rb_flight) same; /* followers of that question */
+    bool unique;                 /* it has the key of job.unique */
+    bool through;                /* it is let through the gate, and has to leave it */
+    bool hurried;                /* its call has less time than timeout.per_try */
+    uint32_t ticket;             /* of the breaker */
+    uint64_t place;              /* among all workers; 0 = none */
+    struct rb_in_line line;      /* before the gate */
+    ev_timer timer;              /* of ASKING and WAITING */
+    char *headers[2]; /* that each call carries: Idempotency-Key, traceparent */
 
     enum rb_failure last_failure; /* of the last try; RB_FAILURES: none failed here */
     const char *last_sentence;    /* a constant; NULL: it was a status */
@@ -113,7 +120,9 @@ void rb_flight_move(struct rb_flight *f, enum rb_flight_state to);
 /* In state WAITING until wake_ms (0: until somebody moves it), but no longer than it may:
  * then rb_retry_woken. */
 void rb_flight_wait(struct rb_flight *f, int64_t wake_ms);
-/* How long a flight in that state will wait yet. */
+/* In state ASKING for as long as all its calls may take: then rb_coalesce_overdue. */
+void rb_flight_ask(struct rb_flight *f);
+/* How long a flight that is WAITING will wait yet. */
 int64_t rb_flight_wait_left_ms(struct rb_flight *f);
 /* May one more wait in this process? */
 bool rb_flights_may_wait(const struct rb_worker *w);

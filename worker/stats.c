@@ -14,6 +14,7 @@ enum {
     CALL_SECONDS,
     JOB_SECONDS,
     WAIT_SECONDS,
+    CACHE,
     RETRIES,
     RETRIES_DENIED,
     PUSHBACKS,
@@ -91,6 +92,10 @@ static const struct rb_metric_family families[] = {
     [WAIT_SECONDS] = {"ringback_worker_wait_seconds",
                       "Time from when a job says it was asked to its claim.",
                       RB_METRIC_HISTOGRAM, "service", call_bounds},
+    [CACHE] =
+        {"ringback_worker_cache_total",
+         "Jobs of services with a cache: hit, miss, stale, or coalesced with another.",
+         RB_METRIC_COUNTER, "service,outcome", NULL},
     [RETRIES] = {"ringback_worker_retries_total", "Calls that are made again.",
                  RB_METRIC_COUNTER, "service", NULL},
     [RETRIES_DENIED] = {"ringback_worker_retries_denied_total",
@@ -162,6 +167,12 @@ rb_series rb_stats_job_seconds(struct rb_stats *stats, struct rb_text service) {
 
 rb_series rb_stats_wait_seconds(struct rb_stats *stats, struct rb_text service) {
     return rb_metrics_series(stats->metrics, WAIT_SECONDS, &service);
+}
+
+rb_series rb_stats_cache(struct rb_stats *stats, struct rb_text service,
+                         struct rb_text outcome) {
+    const struct rb_text labels[] = {service, outcome};
+    return rb_metrics_series(stats->metrics, CACHE, labels);
 }
 
 rb_series rb_stats_retries(struct rb_stats *stats, struct rb_text service) {

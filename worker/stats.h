@@ -56,6 +56,9 @@ rb_series rb_stats_in_flight(struct rb_stats *stats, struct rb_text service);
 rb_series rb_stats_call_seconds(struct rb_stats *stats, struct rb_text service);
 rb_series rb_stats_job_seconds(struct rb_stats *stats, struct rb_text service);
 rb_series rb_stats_wait_seconds(struct rb_stats *stats, struct rb_text service);
+/* outcome: hit, miss, stale or coalesced. */
+rb_series rb_stats_cache(struct rb_stats *stats, struct rb_text service,
+                         struct rb_text outcome);
 rb_series rb_stats_retries(struct rb_stats *stats, struct rb_text service);
 rb_series rb_stats_retries_denied(struct rb_stats *stats, struct rb_text service);
 rb_series rb_stats_pushbacks(struct rb_stats *stats, struct rb_text service);

@@ -5,9 +5,9 @@
 #include <stdio.h>
 
 #include "worker/claim.h"
+#include "worker/coalesce.h"
 #include "worker/finish.h"
 #include "worker/flight.h"
-#include "worker/gate.h"
 #include "worker/stats.h"
 #include "worker/worker.h"
 
@@ -50,7 +50,7 @@ static void on_taken(void *ctx, enum rb_status status, const struct redisReply *
                (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
                 reply->element[0]->integer == 1)) {
         f->unique = true;
-        rb_gate_enter(f);
+        rb_coalesce_enter(f);
     } else if (reply->type == REDIS_REPLY_ARRAY) {
         duplicate(f, text_at(reply, 1), text_at(reply, 2));
     } else {

@@ -12,6 +12,7 @@
 #include "worker/backend.h"
 #include "worker/call.h"
 #include "worker/claim.h"
+#include "worker/coalesce.h"
 #include "worker/drain.h"
 #include "worker/due.h"
 #include "worker/kept.h"
@@ -198,13 +199,14 @@ static bool make_parts(struct running *r) {
     w->backends = rb_backends_new(w);
     w->caller = rb_caller_new(w->loop, &with_stats);
     w->claims = rb_claims_new(w);
+    w->coalesce = rb_coalesce_new(w);
     w->kept = rb_kept_new(w);
     w->due = rb_due_new(w);
     w->ticks = rb_ticks_new(w);
     w->drain = rb_drain_new(w, r->options->until_empty);
     w->link = rb_link_new(w->loop, &link);
-    return w->backends && w->caller && w->claims && w->kept && w->due && w->ticks &&
-           w->drain && w->link && w->mode->start(w) == RB_OK &&
+    return w->backends && w->caller && w->claims && w->coalesce && w->kept && w->due &&
+           w->ticks && w->drain && w->link && w->mode->start(w) == RB_OK &&
            rb_reload_apply(w) == RB_OK;
 }
 
@@ -214,6 +216,7 @@ static bool make_parts(struct running *r) {
 static void take_down(struct running *r) {
     struct rb_worker *w = &r->worker;
     rb_link_free(w->link);
+    w->link = NULL;
     if (w->claims)
         w->mode->stop(w);
     if (w->claims)
@@ -224,6 +227,7 @@ static void take_down(struct running *r) {
     rb_due_free(w->due);
     rb_kept_free(w->kept);
     rb_claims_free(w->claims);
+    rb_coalesce_free(w->coalesce);
     rb_caller_free(w->caller);
     rb_backends_free(w->backends);
     rb_stats_free(w->stats);

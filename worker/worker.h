@@ -22,6 +22,7 @@ struct rb_backends;
 struct rb_caller;
 struct rb_claiming;
 struct rb_claims;
+struct rb_coalesce;
 struct rb_drain;
 struct rb_due;
 struct rb_held;
@@ -59,6 +60,7 @@ struct rb_worker {
 
     const struct rb_claiming *mode;
     struct rb_claims *claims;
+    struct rb_coalesce *coalesce;
     struct rb_waiters *waiters; /* links that block until a queue has something */
     struct rb_lease *lease;     /* claim: lease */
     struct rb_held *held;       /* likewise */
