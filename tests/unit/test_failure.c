@@ -76,10 +76,41 @@ static void test_broken_connections(void **state) {
     }
 }
 
+/* The same ends as a retry policy names them. */
+static void test_causes(void **state) {
+    (void)state;
+    static const struct {
+        struct rb_call_end end;
+        enum rb_retry_cause cause;
+    } cases[] = {
+        {{.code = CURLE_OK, .answered = true}, RB_RETRY_STATUS},
+        {{.code = CURLE_COULDNT_CONNECT}, RB_RETRY_CONNECT},
+        {{.code = CURLE_OPERATION_TIMEDOUT}, RB_RETRY_CONNECT},
+        {{.unresolved = true}, RB_RETRY_CONNECT},
+        {{.connect_overdue = true}, RB_RETRY_CONNECT},
+        {{.connect_overdue = true, .handshaking = true}, RB_RETRY_CONNECT},
+        {{.timed_out = true, .connected = true}, RB_RETRY_TIMEOUT},
+        {{.code = CURLE_GOT_NOTHING, .connected = true}, RB_RETRY_RESET},
+        {{.code = CURLE_RECV_ERROR, .answered = true}, RB_RETRY_RESET},
+        {{.code = CURLE_SEND_ERROR}, RB_RETRY_RESET},
+        {{.code = CURLE_PARTIAL_FILE, .answered = true}, RB_RETRY_RESET},
+        {{.code = CURLE_SSL_CONNECT_ERROR}, RB_RETRY_TLS},
+        {{.code = CURLE_PEER_FAILED_VERIFICATION}, RB_RETRY_TLS},
+        {{.code = CURLE_COULDNT_CONNECT, .denied = true}, RB_RETRY_NEVER},
+        {{.code = CURLE_WRITE_ERROR, .body_too_large = true}, RB_RETRY_NEVER},
+        {{.code = CURLE_WRITE_ERROR, .head_too_large = true}, RB_RETRY_NEVER},
+        {{.code = CURLE_WEIRD_SERVER_REPLY, .answered = true}, RB_RETRY_NEVER},
+        {{.code = CURLE_OUT_OF_MEMORY}, RB_RETRY_NEVER},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(rb_failure_cause(&cases[i].end), cases[i].cause);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_our_own_reasons),
+        cmocka_unit_test(test_causes),
         cmocka_unit_test(test_broken_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

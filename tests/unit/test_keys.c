@@ -31,6 +31,14 @@ static void test_every_name(void **state) {
     is(&key, "ringback:held:w1");
     rb_key_dead(&keys, &key);
     is(&key, "ringback:dead");
+    rb_key_rate(&keys, RB_TEXT("quote"), &key);
+    is(&key, "ringback:rate:quote");
+    rb_key_slots(&keys, RB_TEXT("quote"), &key);
+    is(&key, "ringback:slots:quote");
+    rb_key_once(&keys, RB_TEXT("report:42"), &key);
+    is(&key, "ringback:once:report:42");
+    rb_key_tick(&keys, RB_TEXT("report"), 1767225600, &key);
+    is(&key, "ringback:once:tick:report:1767225600");
     rb_key_channel(&keys, RB_TEXT("order:42"), &key);
     is(&key, "ringback:ch:{order:42}");
     rb_key_meta(&keys, RB_TEXT("order:42"), &key);
