@@ -138,10 +138,15 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *ctx,
     (void)easy, (void)socketp;
 
     if (what == CURL_POLL_REMOVE) {
-        if (watch && watch->kept)
-            watch->wanted = 0;
-        else
+        if (!watch || !watch->kept) {
             watch_drop(transfers, fd);
+            return 0;
+        }
+        watch->wanted = 0;
+        /* libcurl closes what was still connecting without a word to us, and libev must
+         * not meet a closed descriptor. */
+        if (watch->io.events & EV_WRITE)
+            ev_io_stop(transfers->loop, &watch->io);
         return 0;
     }
     if (!watch) {
