@@ -4,25 +4,8 @@
 
 #include "config/yaml.h"
 #include "jobs/cli/cli.h"
-#include "jobs/params.h"
+#include "jobs/cli/explain.h"
 #include "jobs/services.h"
-
-static void print_definition(const struct rb_definition *d) {
-    const char *separator = "";
-    printf("%s (%s)\n", d->service, d->file);
-    if (d->description)
-        printf("    %s\n", d->description);
-    printf("    params: ");
-    for (const char *const *name = rb_params_names(d->params); *name; name++) {
-        printf("%s%s", separator, *name);
-        separator = ", ";
-    }
-    printf("%s\n", *separator ? "" : "none");
-    printf("    channel: %s\n", d->channel ? "from the definition" : "from the job");
-    printf("    timeouts: connect %lld ms, per try %lld ms, total %lld ms\n",
-           (long long)d->timeout.connect, (long long)d->timeout.per_try,
-           (long long)d->timeout.total);
-}
 
 static int check_folder(const struct rb_cli *cli) {
     struct rb_errors errors = {0};
@@ -35,7 +18,7 @@ static int check_folder(const struct rb_cli *cli) {
     }
     size_t count = rb_services_count(services);
     for (size_t i = 0; i < count; i++)
-        print_definition(rb_services_at(services, i));
+        rb_cli_explain(rb_services_at(services, i));
     printf("%zu definition%s in %s\n", count, count == 1 ? "" : "s",
            cli->settings->worker.services);
     rb_services_unref(services);
@@ -50,7 +33,7 @@ static int check_files(char **files) {
         if (rb_yaml_load(*files, &root, &errors) == RB_OK)
             definition = rb_definition_compile(*files, root, &errors);
         if (definition)
-            print_definition(definition);
+            rb_cli_explain(definition);
         rb_definition_free(definition);
         rb_yaml_free(root);
     }

@@ -228,3 +228,16 @@ def test_many_at_once(redis, service, worker):
         assert event["event"] == "done"
     for held in redis.client.keys("ringback:held:*"):
         wait_until(lambda: redis.client.hlen(held) == 0, 5, "nothing held")
+
+
+def test_check_says_it_in_words(folder, ringback):
+    (folder / "trip.yaml").write_text(json.dumps({"service": "trip", "calls": {
+        "air": {"request": {"url": "https://a.example/"}, "hedge": {"after": "1500ms"}},
+        "rail": {"request": {"url": "https://b.example/"}, "retry": {}},
+    }, "need": "any", "deadline": "8s", "cache": {"ttl": "90s", "coalesce": True}}))  # fmt: skip
+    words = ringback("check", folder / "trip.yaml", check=True).stdout
+    assert "calls: 2" in words and "air" in words and "rail" in words
+    assert "longer than 1.5s is made a second time" in words
+    assert "up to 3 calls" in words
+    assert "done when 1 of them has answered" in words and "after 8s" in words
+    assert "share one call" in words
