@@ -38,7 +38,8 @@ struct rb_verb {
 };
 
 extern const struct rb_verb rb_verb_enqueue, rb_verb_wait, rb_verb_listen,
-    rb_verb_publish, rb_verb_check, rb_verb_status, rb_verb_dead;
+    rb_verb_publish, rb_verb_check, rb_verb_status, rb_verb_dead, rb_verb_token,
+    rb_verb_cancel, rb_verb_pause, rb_verb_resume;
 
 /* One option of a verb: --name, or --name VALUE when `value` is set. */
 struct rb_cli_option {

@@ -6,8 +6,9 @@
 #include "jobs/cli/cli.h"
 
 static const struct rb_verb *const verbs[] = {
-    &rb_verb_enqueue, &rb_verb_wait,   &rb_verb_listen, &rb_verb_publish,
-    &rb_verb_check,   &rb_verb_status, &rb_verb_dead,   NULL,
+    &rb_verb_enqueue, &rb_verb_cancel, &rb_verb_wait,   &rb_verb_listen,
+    &rb_verb_publish, &rb_verb_check,  &rb_verb_status, &rb_verb_pause,
+    &rb_verb_resume,  &rb_verb_dead,   &rb_verb_token,  NULL,
 };
 
 static const char codes[] = "\nExit codes:\n"
