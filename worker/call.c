@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #define LANES_MAX 64
 #define LANE_CONNECTIONS_MIN 64
 #define SPARE_MIN 64         /* handles kept for later, besides as many as are in use */
+#define BURST 1024           /* calls at once, after which memory is given back */
 #define BODY_KEPT_BYTES 4096 /* a larger body's memory is given back */
 /* Our own timer comes first and knows more than curl's, which is there to share the time
  * out among the addresses of a host. */
@@ -64,6 +66,8 @@ struct rb_caller {
     struct call_list ended;            /* to be reported at the end of the turn */
     struct call_list spare;
     size_t in_use, spares;
+    size_t peak; /* in use since memory was given back last */
+    bool trust_folder;
 };
 
 static bool contains(const struct rb_network *network, const struct sockaddr *address) {
@@ -167,19 +171,30 @@ static void call_free(struct rb_call *call) {
     free(call);
 }
 
+/* After a burst malloc holds on to what was freed; nothing else is to be done now. */
+static void give_memory_back(struct rb_caller *caller) {
+    if (caller->in_use > 0 || caller->peak < BURST)
+        return;
+    caller->peak = 0;
+    malloc_trim(0);
+}
+
 /* Keeps the handle for the next call, but not more of them than a burst left behind. */
 static void recycle(struct rb_call *call) {
     struct rb_caller *caller = call->caller;
-    if (caller->spares > caller->in_use + SPARE_MIN) {
-        call_free(call);
-        return;
-    }
     if (call->body.room > BODY_KEPT_BYTES) {
         rb_buffer_fini(&call->body);
         rb_buffer_init(&call->body, 0);
     }
     TAILQ_INSERT_HEAD(&caller->spare, call, link);
     caller->spares++;
+    while (caller->spares > caller->in_use + SPARE_MIN) {
+        call = TAILQ_LAST(&caller->spare, call_list);
+        TAILQ_REMOVE(&caller->spare, call, link);
+        caller->spares--;
+        call_free(call);
+    }
+    give_memory_back(caller);
 }
 
 static void finish(struct rb_call *call) {
@@ -291,7 +306,7 @@ static bool easy_init(struct rb_call *call) {
         return false;
     rb_transfers_adopt(call->caller->transfers, easy);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-    rb_easy_set_common(easy);
+    rb_easy_set_common(easy, call->caller->trust_folder);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->detail);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
@@ -335,7 +350,8 @@ struct rb_call *rb_call_start(struct rb_caller *caller, const struct rb_call_ord
             call_free(call);
         return NULL;
     }
-    caller->in_use++;
+    if (++caller->in_use > caller->peak)
+        caller->peak = caller->in_use;
     call->request = order->request;
     call->fn = fn;
     call->ctx = ctx;
@@ -403,6 +419,7 @@ struct rb_caller *rb_caller_new(struct ev_loop *loop,
     caller->stats = options->stats;
     TAILQ_INIT(&caller->ended);
     TAILQ_INIT(&caller->spare);
+    caller->trust_folder = rb_easy_has_trust_folder();
     caller->dial = rb_dial_new(loop, (unsigned)lanes, options->stats);
     caller->transfers =
         rb_transfers_new(loop, (unsigned)lanes, (long)connections, on_transfer_ended);

@@ -7,9 +7,14 @@
 
 #include "worker/call.h"
 
+/* Does libcurl come with a folder of certificates in which OpenSSL finds one by its hash?
+ * It is better than the bundle, which Debian's libcurl would read anew (35 ms) for each
+ * connection, since it has both. */
+bool rb_easy_has_trust_folder(void);
+
 /* HTTP/1.1 to the host itself: no redirects, no proxy of the environment, nothing but
- * http and https, TLS verified. */
-void rb_easy_set_common(CURL *easy);
+ * http and https, TLS verified by the system's certificates. */
+void rb_easy_set_common(CURL *easy, bool trust_folder);
 
 /* The header lines as curl wants them; keeps its memory from call to call. The texts are
  * borrowed from the order. */
