@@ -69,6 +69,14 @@ bool rb_address_is_listen(struct rb_text text) {
            (rb_text_is(host, "*") || is_bracketed_v6(host) || is_host(host));
 }
 
+bool rb_address_is_tls_listen(struct rb_text text) {
+    struct rb_text prefix = RB_TEXT("tls://");
+    if (!rb_text_starts(text, prefix))
+        return rb_address_is_listen(text);
+    struct rb_text rest = rb_text(text.at + prefix.len, text.len - prefix.len);
+    return !rb_text_starts(rest, RB_TEXT("unix:")) && rb_address_is_listen(rest);
+}
+
 bool rb_address_is_origin(struct rb_text text) {
     if (rb_text_is(text, "*"))
         return true;

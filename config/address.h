@@ -11,6 +11,9 @@
  * asks the kernel for one. */
 bool rb_address_is_listen(struct rb_text text);
 
+/* The same, or tls:// before anything but unix:. */
+bool rb_address_is_tls_listen(struct rb_text text);
+
 /* An origin as browsers send it (RFC 6454 §6.2): scheme://host[:port] in lower case,
  * nothing behind; or "*". */
 bool rb_address_is_origin(struct rb_text text);

@@ -120,7 +120,7 @@ static void load_section(struct load *l, const struct rb_yaml *section,
 
 /* A relative path is meant from where the file is. */
 static enum rb_status resolve(const struct rb_settings *settings, char **name) {
-    if (!*name || (*name)[0] == '/')
+    if (!*name || (*name)[0] == '/' || (*name)[0] == '\0')
         return RB_OK;
     struct rb_text folder = RB_TEXT(STANDARD_FOLDER);
     if (settings->file) {
@@ -148,6 +148,10 @@ static enum rb_status resolve_paths(struct rb_settings *settings) {
     enum rb_status status = resolve(settings, &settings->worker.services);
     for (size_t i = 0; status == RB_OK && i < keys->count; i++)
         status = resolve(settings, &keys->items[i]);
+    if (status == RB_OK)
+        status = resolve(settings, &settings->notifier.tls_certificate);
+    if (status == RB_OK)
+        status = resolve(settings, &settings->notifier.tls_key);
     return status;
 }
 

@@ -19,6 +19,7 @@ struct rb_list {
 };
 
 enum rb_claim_mode { RB_CLAIM_LEASE, RB_CLAIM_BLPOP };
+enum rb_tls_version { RB_TLS_1_2, RB_TLS_1_3 };
 enum rb_auth_mode { RB_AUTH_OPEN, RB_AUTH_TOKEN, RB_AUTH_HOOK };
 
 #define RB_PROCESSES_AUTO 0 /* one a core */
@@ -52,8 +53,11 @@ struct rb_settings {
         char *metrics; /* address of the metrics listener, "" = none */
     } worker;
     struct {
-        struct rb_list listen; /* host:port, [v6]:port, or unix:/path */
+        struct rb_list listen; /* [tls://]host:port, [tls://][v6]:port, or unix:/path */
         struct rb_list admin;
+        char *tls_certificate;   /* files; resolved like worker.services */
+        char *tls_key;           /* "" = in the file of the certificate */
+        int64_t tls_min_version; /* enum rb_tls_version */
         int64_t processes;
         int64_t poll_timeout;                /* ms, ±10 % */
         int64_t ping_interval;               /* ms, ±10 % */

@@ -13,6 +13,7 @@
 
 static const char *const claim_modes[] = {"lease", "blpop", NULL};
 static const char *const auth_modes[] = {"open", "token", "hook", NULL};
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 
@@ -96,6 +97,8 @@ static bool is_digest(struct rb_text text) {
     return true;
 }
 
+static bool is_path_or_empty(struct rb_text text) { return text.len < 4096; }
+
 static bool is_short(struct rb_text text) { return text.len <= 256; }
 
 /* RFC 6265 §4.1.1: a cookie's name is a token of HTTP. */
@@ -108,6 +111,7 @@ static bool is_cookie_or_empty(struct rb_text text) {
 }
 
 #define LISTEN "an address to listen on: host:port, [v6]:port, *:port or unix:/path"
+#define LISTEN_TLS LISTEN ", or tls://host:port"
 #define PREFIX                                                                           \
     "1 to 128 printable ASCII characters without spaces, braces only as one {tag}"
 #define NETWORK                                                                          \
@@ -221,10 +225,10 @@ const struct rb_setting rb_settings_table[] = {
          "Where `/metrics` and `/healthz` of the worker are served; empty: nowhere."},
 
     {ROW(notifier, listen), .type = RB_SETTING_LIST, .standard = "127.0.0.1:8080",
-     .min = 1, .max = 16, .expected = LISTEN, .valid = rb_address_is_listen,
-     .meaning = "Where browsers are served."},
+     .min = 1, .max = 16, .expected = LISTEN_TLS, .valid = rb_address_is_tls_listen,
+     .meaning = "Where browsers are served; `tls://` before an address: over TLS."},
     {ROW(notifier, admin), .type = RB_SETTING_LIST, .standard = "127.0.0.1:8081",
-     .max = 16, .expected = LISTEN, .valid = rb_address_is_listen,
+     .max = 16, .expected = LISTEN_TLS, .valid = rb_address_is_tls_listen,
      .meaning =
          "Where the web app enqueues and publishes, and `/metrics` is served. Keep "
          "it away from browsers."},
@@ -243,6 +247,31 @@ const struct rb_setting rb_settings_table[] = {
      .expected = NETWORK, .valid = is_network, .reloads = true,
      .meaning = "Proxies whose `X-Forwarded-For` is believed, written likewise; with "
                 "any, unix sockets count as proxies too. None: it is not looked at."},
+    {.key = "notifier.tls.certificate",
+     .offset = AT(notifier, tls_certificate),
+     .type = RB_SETTING_STRING,
+     .standard = "",
+     .expected = "a file, or nothing",
+     .valid = is_path_or_empty,
+     .reloads = true,
+     .meaning = "The certificate for addresses with `tls://`, PEM, with what leads to its "
+                "root behind it. Relative paths as with `worker.services`. SIGHUP reads "
+                "it again, whether its name has changed or not."},
+    {.key = "notifier.tls.key",
+     .offset = AT(notifier, tls_key),
+     .type = RB_SETTING_STRING,
+     .standard = "",
+     .expected = "a file, or nothing",
+     .valid = is_path_or_empty,
+     .reloads = true,
+     .meaning = "Its private key, PEM without a passphrase; empty: in the same file."},
+    {.key = "notifier.tls.min_version",
+     .offset = AT(notifier, tls_min_version),
+     .type = RB_SETTING_CHOICE,
+     .standard = "1.2",
+     .choices = tls_versions,
+     .reloads = true,
+     .meaning = "The oldest version of TLS that is spoken."},
     {ROW(notifier, processes), .type = RB_SETTING_PROCESSES, .standard = "auto", .min = 1,
      .max = 256, .meaning = "How many processes serve; `auto`: one a core."},
     {ROW(notifier, poll_timeout), .type = RB_SETTING_DURATION, .standard = "25s",

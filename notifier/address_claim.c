@@ -14,6 +14,7 @@
 #include "notifier/listener.h"
 
 #define BACKLOG 4096
+#define TLS "tls://"
 #define MODE_PUBLIC 0666u /* whom it lets in is decided by what it serves */
 #define MODE_ADMIN 0660u  /* whom it lets in is decided by its mode */
 
@@ -246,11 +247,17 @@ static enum rb_status claim_list(struct rb_addresses *addresses, enum rb_side si
                                  struct rb_error *error) {
     for (size_t i = 0; i < list->count; i++) {
         const char *text = list->items[i];
-        enum rb_status status = strncmp(text, "unix:", 5) == 0
-                                    ? claim_unix(addresses, side, text, error)
-                                    : claim_host(addresses, side, text, keep, error);
+        size_t before = addresses->count;
+        bool tls = strncmp(text, TLS, sizeof TLS - 1) == 0;
+        enum rb_status status =
+            strncmp(text, "unix:", 5) == 0
+                ? claim_unix(addresses, side, text, error)
+                : claim_host(addresses, side, tls ? text + sizeof TLS - 1 : text, keep,
+                             error);
         if (status != RB_OK)
             return status;
+        for (size_t n = before; n < addresses->count; n++)
+            addresses->list[n].tls = tls;
     }
     return RB_OK;
 }

@@ -10,6 +10,7 @@
 #include "notifier/address_count.h"
 #include "notifier/pass.h"
 #include "notifier/slab.h"
+#include "notifier/tls.h"
 
 #define CLOSE_TIMEOUT_MS 10000 /* to take what is still queued */
 #define LINGER_MS 2000         /* to close its side after that */
@@ -123,6 +124,7 @@ static void reap(struct rb_connection *c) {
     if (server->addresses)
         rb_address_count_remove(server->addresses, c->address[0]);
     rb_out_free(c->out);
+    rb_tls_close(c->tls);
     close(c->io.fd);
     rb_slab_give(server->connections, c);
 }
@@ -172,6 +174,11 @@ bool rb_connection_full(const struct rb_connection *c) {
 static void shut(struct rb_connection *c) {
     if (c->shut)
         return;
+    if (c->tls && !rb_connection_tls_bye(c)) {
+        c->blocked = true;
+        watch(c);
+        return;
+    }
     if (shutdown(c->io.fd, SHUT_WR) != 0) {
         rb_connection_doom(c, RB_COUNTS, NULL);
         return;
@@ -185,7 +192,8 @@ static void shut(struct rb_connection *c) {
 static void flush(struct rb_connection *c) {
     size_t written;
     c->queued = false;
-    enum rb_status status = rb_out_write(&c->out, c->io.fd, &written);
+    enum rb_status status = c->tls ? rb_connection_tls_write(c, &written)
+                                   : rb_out_write(&c->out, c->io.fd, &written);
     if (written > 0)
         rb_count(c->server, RB_COUNT_BYTES_SENT, (int64_t)written);
     if (status == RB_SYSTEM) {
@@ -243,7 +251,9 @@ static void take_end(struct rb_connection *c) {
 
 static void read_some(struct rb_connection *c) {
     char *bytes = c->server->read_buffer;
-    ssize_t n = recv(c->io.fd, bytes, RB_READ_BYTES, 0);
+    /* When our side is shut nobody looks at what comes. */
+    ssize_t n = c->tls && !c->shut ? rb_connection_tls_read(c, bytes, RB_READ_BYTES)
+                                   : recv(c->io.fd, bytes, RB_READ_BYTES, 0);
     if (n == 0)
         take_end(c);
     else if (n > 0 && !c->closing)
@@ -262,7 +272,8 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events) {
         c->queued = true;
         put_in_turn(c);
     }
-    if (events & EV_READ)
+    /* A handshake may wait for the socket to be writable and read on then. */
+    if (events & EV_READ || (c->tls && c->reading))
         read_some(c);
 }
 
@@ -276,6 +287,8 @@ void rb_connection_timeout(void *server, struct rb_timer *timer) {
                            "did not read the end");
     else if (c->stopping)
         rb_connection_stop(c, 0);
+    else if (c->tls && !rb_tls_is_ready(c->tls))
+        rb_connection_doom(c, RB_COUNT_CLOSED_HEAD, "the handshake did not come in time");
     else if (c->role->timeout)
         c->role->timeout(c);
     else

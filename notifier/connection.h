@@ -22,6 +22,7 @@
 struct rb_connection;
 struct rb_out;
 struct rb_pass;
+struct ssl_st;
 
 /* What is done with a connection. Functions may be NULL unless said otherwise. */
 struct rb_role {
@@ -57,6 +58,7 @@ struct rb_connection {
     struct rb_out *out;                    /* NULL: nothing is queued */
     struct rb_subscription *subscriptions; /* in the order of the request */
     struct rb_pass *pass;                  /* NULL: let in for good */
+    struct ssl_st *tls;                    /* NULL: plain */
     struct rb_connection *turn_next;
     struct rb_timer timer;
     uint8_t side; /* enum rb_side */
@@ -78,6 +80,9 @@ struct rb_connection {
 /* Takes the descriptor. Speaks HTTP. NULL when out of memory (closed then). */
 struct rb_connection *rb_connection_new(struct rb_server *server, int fd,
                                         enum rb_side side);
+
+/* From now on it speaks TLS; false when doomed, out of memory. */
+bool rb_connection_secure(struct rb_connection *c);
 
 /* Queues. _push takes a reference of its own. While at most half of max_queue waits a
  * frame is taken whatever its size; else RB_TOO_LARGE beyond max_queue. RB_NOMEM. Nothing
@@ -140,5 +145,15 @@ size_t rb_out_bytes(const struct rb_out *out); /* NULL is legal */
  * RB_SYSTEM: the connection is broken. *written: how many bytes went out. */
 RB_MUST_CHECK enum rb_status rb_out_write(struct rb_out **out, int fd, size_t *written);
 void rb_out_free(struct rb_out *out); /* NULL is legal */
+/* For who writes otherwise: copies the first bytes; says that so many are written. */
+size_t rb_out_gather(const struct rb_out *out, char *to, size_t room);
+void rb_out_drop(struct rb_out **out, size_t len); /* *out is NULL when all is written */
+
+/* connection_tls.c: recv(2), rb_out_write, and the word before shutdown(2) (false: not
+ * said yet, the kernel takes no more now). */
+ssize_t rb_connection_tls_read(struct rb_connection *c, char *bytes, size_t room);
+RB_MUST_CHECK enum rb_status rb_connection_tls_write(struct rb_connection *c,
+                                                     size_t *written);
+bool rb_connection_tls_bye(struct rb_connection *c);
 
 #endif

@@ -99,6 +99,28 @@ enum rb_status rb_out_write(struct rb_out **out, int fd, size_t *written) {
     return RB_OK;
 }
 
+size_t rb_out_gather(const struct rb_out *out, char *to, size_t room) {
+    size_t len = 0;
+    for (uint32_t i = 0; i < out->count && len < room; i++) {
+        const struct rb_bytes *bytes = out->at[out->first + i];
+        uint32_t skip = i == 0 ? out->offset : 0;
+        size_t n = bytes->len - skip;
+        if (n > room - len)
+            n = room - len;
+        memcpy(to + len, bytes->at + skip, n);
+        len += n;
+    }
+    return len;
+}
+
+void rb_out_drop(struct rb_out **out, size_t len) {
+    drop_written(*out, len);
+    if ((*out)->count > 0)
+        return;
+    rb_out_free(*out);
+    *out = NULL;
+}
+
 void rb_out_free(struct rb_out *out) {
     if (!out)
         return;

@@ -25,14 +25,17 @@ struct rb_listener {
     ev_timer pause;
     struct rb_server *server;
     enum rb_side side;
+    bool tls;
     int fd;
     int spare; /* given up to take one more, so that it can be told */
 };
 
-static void refuse_blindly(int fd) {
+/* Who speaks TLS could not read it. */
+static void refuse_blindly(const struct rb_listener *listener, int fd) {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\n"
                                  "Content-Length: 0\r\nConnection: close\r\n\r\n";
-    (void)send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!listener->tls)
+        (void)send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(fd);
 }
 
@@ -89,7 +92,7 @@ static void take(struct rb_listener *listener, int fd, const struct sockaddr *pe
             verdict = judge_address(server, key);
     }
     if (verdict == FAR_OVER) {
-        refuse_blindly(fd);
+        refuse_blindly(listener, fd);
         return;
     }
     struct rb_connection *c = rb_connection_new(server, fd, listener->side);
@@ -103,6 +106,8 @@ static void take(struct rb_listener *listener, int fd, const struct sockaddr *pe
         c->over = true;
         rb_connection_timer(c, OVER_MS);
     }
+    if (listener->tls)
+        (void)rb_connection_secure(c);
 }
 
 bool rb_listener_recount(struct rb_connection *c, struct rb_exchange *x) {
@@ -151,7 +156,7 @@ static void shed(struct rb_listener *listener, int why) {
         close(listener->spare);
         int fd = accept_one(listener, &peer);
         if (fd >= 0)
-            refuse_blindly(fd);
+            refuse_blindly(listener, fd);
     }
     listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     ev_io_stop(server->loop, &listener->io);
@@ -199,6 +204,7 @@ enum rb_status rb_listener_new(struct rb_server *server, struct rb_address *addr
     }
     l->server = server;
     l->side = address->side;
+    l->tls = address->tls;
     l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     ev_io_init(&l->io, on_acceptable, l->fd, EV_READ);
     ev_timer_init(&l->pause, on_pause_over, 0, 0);

@@ -23,6 +23,7 @@ struct rb_address {
     int fd;     /* bound already (unix sockets, or one process); -1: each process binds */
     char *text; /* "127.0.0.1:43211", "[::1]:80", "unix:/run/x.sock" */
     bool both;  /* "*": both families on one socket */
+    bool tls;   /* "tls://host:port" */
     uint64_t device, inode; /* of a unix socket: nobody else's is removed */
 };
 
@@ -31,10 +32,11 @@ struct rb_addresses {
     size_t count;
 };
 
-/* "host:port", "[v6]:port", "*:port" (both families), "unix:/path[?mode=0660]" are
- * resolved and bound, or tried where each process shall bind for itself (SO_REUSEPORT).
- * Port 0 becomes the port that the system chose. RB_INVALID, RB_SYSTEM or RB_NOMEM with a
- * sentence in *error that names the address. Nothing stays open on failure. */
+/* "host:port", "[v6]:port", "*:port" (both families), the same behind "tls://", and
+ * "unix:/path[?mode=0660]" are resolved and bound, or tried where each process shall bind
+ * for itself (SO_REUSEPORT). Port 0 becomes the port that the system chose. RB_INVALID,
+ * RB_SYSTEM or RB_NOMEM with a sentence in *error that names the address. Nothing stays
+ * open on failure. */
 RB_MUST_CHECK enum rb_status rb_addresses_claim(const struct rb_settings *settings,
                                                 int processes,
                                                 struct rb_addresses *addresses,

@@ -15,6 +15,7 @@
 #include "notifier/metrics.h"
 #include "notifier/route.h"
 #include "notifier/server.h"
+#include "notifier/tls.h"
 
 static const struct rb_program program = {
     .name = "ringback-notifier",
@@ -28,6 +29,7 @@ struct shared {
     struct rb_addresses addresses;
     struct rb_metrics *metrics;
     struct rb_address_count *address_count;
+    struct rb_tls_tickets tickets;
     int64_t max_files;
     int processes;
 };
@@ -52,6 +54,7 @@ static int run(void *ctx, int row) {
         .addresses = &shared->addresses,
         .metrics = shared->metrics,
         .address_count = shared->address_count,
+        .tickets = &shared->tickets,
         .handlers =
             {[RB_SIDE_PUBLIC] = rb_route_public, [RB_SIDE_ADMIN] = rb_route_admin},
         .row = row,
@@ -75,6 +78,18 @@ static bool check_access(const struct rb_settings *settings) {
     bool good = rb_access_new(settings, &access, &errors) == RB_OK;
     rb_errors_print(&errors);
     rb_access_free(access);
+    return good;
+}
+
+static bool check_tls(struct shared *shared) {
+    struct rb_errors errors = {0};
+    struct rb_tls *tls = NULL;
+    if (!rb_tls_is_wanted(shared->settings))
+        return true;
+    rb_tls_tickets_make(&shared->tickets);
+    bool good = rb_tls_new(shared->settings, &shared->tickets, &tls, &errors) == RB_OK;
+    rb_errors_print(&errors);
+    rb_tls_free(tls);
     return good;
 }
 
@@ -124,7 +139,7 @@ int main(int argc, char **argv) {
         return RB_EXIT_CONFIG;
     if (rb_redis_address_of_settings(shared.settings, &shared.redis, &error) != RB_OK)
         fprintf(stderr, "%s: %s\n", program.name, error.text);
-    else if (check_access(shared.settings))
+    else if (check_access(shared.settings) && check_tls(&shared))
         code = prepare(&shared) ? claim_and_run(&shared) : RB_EXIT_FAILURE;
     rb_redis_address_fini(&shared.redis);
     rb_address_count_free(shared.address_count);

@@ -29,6 +29,8 @@ enum rb_count {
     RB_COUNT_READINGS, /* pages of history asked of Redis */
     RB_COUNT_REDIS_LOST,
     RB_COUNT_BYTES_SENT,
+    RB_COUNT_TLS_FULL, /* handshakes */
+    RB_COUNT_TLS_RESUMED,
     RB_COUNT_HOOK_ALLOWED, /* answers of the web app */
     RB_COUNT_HOOK_REFUSED,
     RB_COUNT_HOOK_FAILED, /* none, or one that can't be read */
@@ -42,6 +44,7 @@ enum rb_count {
     RB_COUNT_REFUSED_ADMIN,    /* an address or token that the admin listener refuses */
     RB_COUNT_REFUSED_HOOK,     /* the web app did not answer: 503 */
     RB_COUNT_REFUSED_CHANNEL,  /* not among what the client may hear: 403 */
+    RB_COUNT_REFUSED_TLS,      /* the handshake failed */
     RB_COUNT_REFUSED_REQUEST,  /* malformed or too large */
     RB_COUNT_REFUSED_OVERSIZE, /* a raw message beyond what is handed on */
     RB_COUNT_CLOSED_SLOW,      /* queue over max_queue, or no progress */

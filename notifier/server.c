@@ -16,6 +16,7 @@
 #include "notifier/revoke.h"
 #include "notifier/server_core.h"
 #include "notifier/slab.h"
+#include "notifier/tls.h"
 
 #define LISTEN_PATIENCE_S 1.0
 #define FILES_BESIDE 64 /* descriptors that are no clients: listeners, Redis, the log */
@@ -160,13 +161,28 @@ static bool take_access(struct rb_server *server, const struct rb_settings *sett
     return true;
 }
 
+/* Makes what new connections begin with; leaves *tls where no listener needs it. */
+static bool make_tls(const struct rb_server_private *p,
+                     const struct rb_settings *settings, struct rb_tls **tls) {
+    struct rb_errors errors = {0};
+    if (!rb_tls_is_wanted(p->settings))
+        return true;
+    bool good = rb_tls_new(settings, p->tickets, tls, &errors) == RB_OK;
+    rb_errors_print(&errors);
+    return good;
+}
+
+static void take_tls(struct rb_server *server, struct rb_tls *tls) {
+    rb_tls_free(server->private->tls);
+    server->tls = server->private->tls = tls;
+}
+
 static bool build(struct rb_server *server, const struct rb_server_options *options) {
     const struct rb_settings *settings = server->settings;
     const struct rb_feed_options feed = {
         .address = options->redis, .settings = settings, .keys = server->policy.keys};
     size_t size =
         sizeof(struct rb_connection) + (server->addresses ? sizeof(uint64_t) : 0);
-    server->private->settings = options->settings;
     server->connections = rb_slab_new(size);
     server->subscriptions = rb_slab_new(sizeof(struct rb_subscription));
     server->timers = rb_timers_new(server->now_ms, rb_connection_timeout, server);
@@ -230,7 +246,8 @@ static bool listen_all(struct rb_server *server, struct rb_addresses *addresses)
         p->listener_count++;
         if (server->row == 0)
             rb_log(RB_LOG_INFO, "notifier.listening", RB_S("address", address->text),
-                   RB_S("for", address->side == RB_SIDE_ADMIN ? "admin" : "public"));
+                   RB_S("for", address->side == RB_SIDE_ADMIN ? "admin" : "public"),
+                   RB_S("tls", address->tls ? "yes" : "no"));
     }
     return true;
 }
@@ -269,11 +286,16 @@ struct rb_server *rb_server_new(struct ev_loop *loop,
     server->policy.keys.jobs = rb_text_of(options->settings->redis.job_prefix);
     server->policy.keys.channels = rb_text_of(options->settings->redis.channel_prefix);
     set_policy(server, options->settings);
+    p->settings = options->settings;
+    p->tickets = options->tickets;
     p->reload = options->reload;
     p->ctx = options->ctx;
     rb_notifier_metrics_attach(server->metrics, server->row, server->series);
     start_watchers(server);
-    if (!take_access(server, options->settings) || !build(server, options)) {
+    struct rb_tls *tls = NULL;
+    bool good = make_tls(p, options->settings, &tls);
+    take_tls(server, tls);
+    if (!good || !take_access(server, options->settings) || !build(server, options)) {
         rb_log(RB_LOG_ERROR, "notifier.out_of_memory", RB_I("row", options->row));
         rb_server_free(server);
         return NULL;
@@ -299,7 +321,9 @@ static void on_reload(void *ctx) {
     struct rb_server *server = ctx;
     struct rb_server_private *p = server->private;
     struct rb_settings *fresh = p->reload ? p->reload(p->ctx) : NULL;
-    if (!fresh || !take_access(server, fresh)) {
+    struct rb_tls *tls = NULL;
+    if (!fresh || !make_tls(p, fresh, &tls) || !take_access(server, fresh)) {
+        rb_tls_free(tls);
         rb_settings_free(fresh);
         rb_log(RB_LOG_ERROR, "notifier.reload_failed", RB_I("row", server->row));
         return;
@@ -308,6 +332,7 @@ static void on_reload(void *ctx) {
     rb_settings_free(p->reloaded);
     p->reloaded = fresh;
     server->settings = fresh;
+    take_tls(server, tls);
     set_policy(server, fresh);
     rb_log(RB_LOG_INFO, "notifier.reloaded", RB_I("row", server->row));
 }
@@ -441,6 +466,7 @@ void rb_server_free(struct rb_server *server) {
     free(server->read_buffer);
     rb_deflate_free(server->deflate);
     rb_access_free(p->access);
+    rb_tls_free(p->tls);
     rb_settings_free(p->reloaded);
     rb_settings_free(p->settings);
     free(p);

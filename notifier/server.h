@@ -21,6 +21,8 @@ struct rb_connection;
 struct rb_census;
 struct rb_deflate;
 struct rb_slab;
+struct rb_tls;
+struct rb_tls_tickets;
 struct rb_access;
 struct rb_hook;
 struct rb_address_count;
@@ -34,6 +36,7 @@ enum rb_log_line {
     RB_LINE_MEMORY,
     RB_LINE_HOOK,
     RB_LINE_ADMIN,
+    RB_LINE_TLS,
     RB_LINES
 };
 
@@ -47,6 +50,7 @@ struct rb_server {
 
     const struct rb_settings *settings; /* another one after a reload */
     const struct rb_access *access;     /* made of them */
+    const struct rb_tls *tls;           /* likewise; NULL where no listener needs it */
     struct rb_hook *hook;               /* asks the web app */
     struct rb_channel_policy policy;    /* for rb_publish */
     struct rb_feed *feed;
@@ -79,6 +83,7 @@ struct rb_server_options {
     struct rb_addresses *addresses; /* borrowed; descriptors are taken */
     struct rb_metrics *metrics;
     struct rb_address_count *address_count; /* NULL: no limit */
+    const struct rb_tls_tickets *tickets;   /* outlive the server */
     rb_handler_fn *handlers[RB_SIDES];
     int row, processes;
     int64_t max_files; /* descriptors that this process may have open */

@@ -22,6 +22,8 @@ struct rb_server_private {
     size_t crowd; /* the most of them since memory was given back */
     struct rb_server_counted counted;
     struct rb_access *access;
+    struct rb_tls *tls;
+    const struct rb_tls_tickets *tickets;
     struct rb_settings *settings; /* of the start */
     struct rb_settings *reloaded; /* NULL: never */
     struct rb_settings *(*reload)(void *ctx);

@@ -100,6 +100,27 @@ static void shared_bytes_are_let_go(void **state) {
     assert_int_equal(rb_out_bytes(NULL), 0);
 }
 
+static void gathered_from_the_first_byte_that_is_not_written(void **state) {
+    struct rb_out *out = NULL;
+    struct rb_bytes *bytes = bytes_of(10, 0);
+    char got[100];
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(rb_out_add(&out, bytes), RB_OK);
+    assert_int_equal(rb_out_gather(out, got, sizeof got), 30);
+    assert_int_equal(rb_out_gather(out, got, 15), 15);
+    assert_memory_equal(got, "\0\1\2\3\4\5\6\7\10\11\0\1\2\3\4", 15);
+    rb_out_drop(&out, 14);
+    assert_int_equal(rb_out_bytes(out), 16);
+    assert_int_equal(bytes->refs, 3);
+    assert_int_equal(rb_out_gather(out, got, sizeof got), 16);
+    assert_memory_equal(got, "\4\5\6\7\10\11\0\1", 8);
+    rb_out_drop(&out, 16);
+    assert_null(out);
+    assert_int_equal(bytes->refs, 1);
+    rb_bytes_unref(bytes);
+}
+
 static void nothing_is_nothing(void **state) {
     struct rb_out *out = NULL;
     struct rb_bytes *bytes = bytes_of(0, 0);
@@ -129,6 +150,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(in_order_whatever_the_kernel_takes),
         TEST(shared_bytes_are_let_go),
+        TEST(gathered_from_the_first_byte_that_is_not_written),
         TEST(nothing_is_nothing),
         TEST(a_client_that_is_gone),
     };

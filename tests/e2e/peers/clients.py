@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import socket
+import ssl
 import struct
 from urllib.parse import urlsplit
 
@@ -22,13 +23,18 @@ class Closed(Exception):
 
 
 class Raw:
-    """A TCP connection: send bytes, read exactly, read until."""
+    """A TCP connection, with TLS for https://: send bytes, read exactly, read until."""
+
+    trusted = None  # the file of the certificate that https:// is checked against
 
     def __init__(self, url, timeout=TIMEOUT):
         parts = urlsplit(url)
-        self.host = f"{parts.hostname}:{parts.port}"
+        self.host = parts.netloc
         self.socket = socket.create_connection((parts.hostname, parts.port), patience(timeout))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if parts.scheme == "https":
+            self.context = ssl.create_default_context(cafile=self.trusted)
+            self.socket = self.context.wrap_socket(self.socket, server_hostname=parts.hostname)
         self.input = b""
 
     def __enter__(self):
