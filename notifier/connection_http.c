@@ -196,7 +196,8 @@ void rb_exchange_answer(struct rb_exchange *x, int status, const char *content_t
     if (!may_answer(x))
         return;
     rb_buffer_clear(out);
-    rb_http_answer(out, status, content_type, body, stays_open(x), x->head_only, fields);
+    rb_http_answer(out, status, content_type, body, stays_open(x), x->head_only,
+                   rb_server_date(x->server), fields);
     finish(x, out);
 }
 
@@ -206,7 +207,8 @@ void rb_exchange_problem(struct rb_exchange *x, int status, const char *detail,
     if (!may_answer(x))
         return;
     rb_buffer_clear(out);
-    rb_http_problem(out, status, detail, stays_open(x), x->head_only, fields);
+    rb_http_problem(out, status, detail, stays_open(x), x->head_only,
+                    rb_server_date(x->server), fields);
     finish(x, out);
 }
 

@@ -1,6 +1,9 @@
 /* Heads, whole answers, problem documents and chunks. */
 #include "notifier/http_response.h"
 
+#include <stdio.h>
+#include <time.h>
+
 const char *rb_http_reason(int status) {
     static const struct {
         int status;
@@ -44,18 +47,33 @@ const char *rb_http_reason(int status) {
     return "Unknown";
 }
 
+struct rb_text rb_http_date(int64_t unix_s, char out[RB_HTTP_DATE_LEN + 1]) {
+    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t when = (time_t)unix_s;
+    struct tm at;
+    gmtime_r(&when, &at);
+    snprintf(out, RB_HTTP_DATE_LEN + 1, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+             days[at.tm_wday], at.tm_mday, months[at.tm_mon], at.tm_year + 1900,
+             at.tm_hour, at.tm_min, at.tm_sec);
+    return rb_text_of(out);
+}
+
 /* RFC 9110 §6.4.1: informational answers, 204 and 304 have no content to speak of. */
 static bool is_bodiless(int status) {
     return status < 200 || status == 204 || status == 304;
 }
 
 void rb_http_head(struct rb_buffer *out, int status, const char *content_type,
-                  int64_t body_len, bool keep_alive, struct rb_text fields) {
+                  int64_t body_len, bool keep_alive, struct rb_text date,
+                  struct rb_text fields) {
     rb_buffer_string(out, "HTTP/1.1 ");
     rb_buffer_int(out, status);
     rb_buffer_char(out, ' ');
     rb_buffer_string(out, rb_http_reason(status));
     rb_buffer_string(out, "\r\n");
+    rb_buffer_text(out, date);
     if (content_type && !is_bodiless(status)) {
         rb_buffer_string(out, "Content-Type: ");
         rb_buffer_string(out, content_type);
@@ -74,14 +92,15 @@ void rb_http_head(struct rb_buffer *out, int status, const char *content_type,
 
 void rb_http_answer(struct rb_buffer *out, int status, const char *content_type,
                     struct rb_text body, bool keep_alive, bool head_only,
-                    struct rb_text fields) {
-    rb_http_head(out, status, content_type, (int64_t)body.len, keep_alive, fields);
+                    struct rb_text date, struct rb_text fields) {
+    rb_http_head(out, status, content_type, (int64_t)body.len, keep_alive, date, fields);
     if (!head_only && !is_bodiless(status))
         rb_buffer_text(out, body);
 }
 
 void rb_http_problem(struct rb_buffer *out, int status, const char *detail,
-                     bool keep_alive, bool head_only, struct rb_text fields) {
+                     bool keep_alive, bool head_only, struct rb_text date,
+                     struct rb_text fields) {
     struct rb_buffer body;
     rb_buffer_init(&body, (size_t)64 * 1024);
     rb_buffer_printf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d",
@@ -93,9 +112,9 @@ void rb_http_problem(struct rb_buffer *out, int status, const char *detail,
     rb_buffer_char(&body, '}');
     if (body.status == RB_OK)
         rb_http_answer(out, status, "application/problem+json", rb_buffer_view(&body),
-                       keep_alive, head_only, fields);
+                       keep_alive, head_only, date, fields);
     else /* the status alone says enough when there is no memory for more */
-        rb_http_head(out, status, NULL, 0, keep_alive, fields);
+        rb_http_head(out, status, NULL, 0, keep_alive, date, fields);
     rb_buffer_fini(&body);
 }
 

@@ -43,6 +43,15 @@ int64_t rb_server_jitter(struct rb_server *server, int64_t delay_ms) {
            (int64_t)rb_server_random(server, (uint64_t)(2 * tenth + 1));
 }
 
+struct rb_text rb_server_date(struct rb_server *server) {
+    struct rb_server_private *p = server->private;
+    int64_t now_s = rb_clock_unix_ms() / 1000;
+    if (p->date_s != now_s)
+        rb_http_date(now_s, p->date);
+    p->date_s = now_s;
+    return rb_text(p->date, RB_HTTP_DATE_LEN);
+}
+
 /* --- the turn --- */
 
 /* Before any callback of this turn. */

@@ -107,6 +107,8 @@ static inline void rb_count(const struct rb_server *server, enum rb_count count,
 /* The delay ±10 %, so that clients that came together do not come back together. */
 int64_t rb_server_jitter(struct rb_server *server, int64_t delay_ms);
 /* Not for secrets: 0 … below - 1. */
+/* The line "Date: …" of this second, with its CRLF. */
+struct rb_text rb_server_date(struct rb_server *server);
 uint64_t rb_server_random(struct rb_server *server, uint64_t below);
 
 /* True when the line may be written now; *held goes into suppressed=…. */

@@ -3,6 +3,7 @@
 #define RB_NOTIFIER_SERVER_CORE_H
 
 #include "config/process.h"
+#include "notifier/http_response.h"
 #include "notifier/server.h"
 
 /* What the metrics were told so far. */
@@ -19,6 +20,8 @@ struct rb_server_private {
     struct rb_signals signals;
     struct rb_listener *listeners[RB_ADDRESSES];
     size_t listener_count;
+    int64_t date_s; /* of `date` */
+    char date[RB_HTTP_DATE_LEN + 1];
     size_t crowd; /* the most of them since memory was given back */
     struct rb_server_counted counted;
     struct rb_access *access;

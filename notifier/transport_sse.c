@@ -80,7 +80,7 @@ static void send_head(struct rb_connection *c) {
     rb_http_head(&out, 200,
                  c->bits & STREAM ? rb_transport_stream.content_type
                                   : rb_transport_sse.content_type,
-                 -1, false, rb_buffer_view(&fields));
+                 -1, false, rb_server_date(c->server), rb_buffer_view(&fields));
     rb_exchange_take(opening->exchange);
     opening_free(opening);
     if (fields.status != RB_OK)

@@ -241,7 +241,7 @@ struct rb_connection *rb_websocket_accept(struct rb_exchange *x,
                      key);
     rb_deflate_answer(terms, &fields);
     rb_buffer_clear(out);
-    rb_http_head(out, 101, NULL, -1, true, rb_buffer_view(&fields));
+    rb_http_head(out, 101, NULL, -1, true, RB_TEXT(""), rb_buffer_view(&fields));
     if (fields.status != RB_OK)
         out->status = fields.status;
     rb_connection_send_buffer(c, out);

@@ -22,6 +22,8 @@ static int setup(void **unused) {
     return 0;
 }
 
+#define NO_DATE RB_TEXT("")
+
 static int teardown(void **unused) {
     (void)unused;
     rb_buffer_fini(&out);
@@ -30,38 +32,51 @@ static int teardown(void **unused) {
 
 static void heads(void **unused) {
     (void)unused;
-    rb_http_head(&out, 200, "text/plain", 5, true, RB_TEXT(""));
+    rb_http_head(&out, 200, "text/plain", 5, true, NO_DATE, RB_TEXT(""));
     expect("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n");
-    rb_http_head(&out, 200, NULL, 0, false, RB_TEXT("A: b\r\nC: d\r\n"));
+    rb_http_head(&out, 200, NULL, 0, false, NO_DATE, RB_TEXT("A: b\r\nC: d\r\n"));
     expect("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\nA: b\r\n"
            "C: d\r\n\r\n");
     rb_http_head(&out, 200, "text/event-stream", -1, false,
                  RB_TEXT("Transfer-Encoding: chunked\r\n"));
     expect("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
            "Transfer-Encoding: chunked\r\n\r\n");
-    rb_http_head(&out, 204, "text/plain", 0, true, RB_TEXT(""));
+    rb_http_head(&out, 204, "text/plain", 0, true, NO_DATE, RB_TEXT(""));
     expect("HTTP/1.1 204 No Content\r\n\r\n");
-    rb_http_head(&out, 304, NULL, 0, false, RB_TEXT(""));
+    rb_http_head(&out, 304, NULL, 0, false, NO_DATE, RB_TEXT(""));
     expect("HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n");
-    rb_http_head(&out, 101, NULL, 0, true, RB_TEXT("Upgrade: websocket\r\n"));
+    rb_http_head(&out, 101, NULL, 0, true, NO_DATE, RB_TEXT("Upgrade: websocket\r\n"));
     expect("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n");
-    rb_http_head(&out, 100, NULL, -1, true, RB_TEXT(""));
+    rb_http_head(&out, 100, NULL, -1, true, NO_DATE, RB_TEXT(""));
     expect("HTTP/1.1 100 Continue\r\n\r\n");
 }
 
 static void answers(void **unused) {
     (void)unused;
-    rb_http_answer(&out, 200, "a/b", RB_TEXT("body"), true, false, RB_TEXT(""));
+    rb_http_answer(&out, 200, "a/b", NO_DATE, RB_TEXT("body"), true, false, RB_TEXT(""));
     expect("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 4\r\n\r\nbody");
-    rb_http_answer(&out, 200, "a/b", RB_TEXT("body"), true, true, RB_TEXT(""));
+    rb_http_answer(&out, 200, "a/b", NO_DATE, RB_TEXT("body"), true, true, RB_TEXT(""));
     expect("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 4\r\n\r\n");
-    rb_http_answer(&out, 204, NULL, RB_TEXT("body"), true, false, RB_TEXT(""));
+    rb_http_answer(&out, 204, NULL, NO_DATE, RB_TEXT("body"), true, false, RB_TEXT(""));
     expect("HTTP/1.1 204 No Content\r\n\r\n");
+}
+
+static void dates(void **unused) {
+    char line[RB_HTTP_DATE_LEN + 1];
+    (void)unused;
+    /* The example of RFC 9110 §5.6.7. */
+    struct rb_text date = rb_http_date(784111777, line);
+    assert_true(rb_text_is(date, "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
+    assert_int_equal(date.len, RB_HTTP_DATE_LEN);
+    rb_http_answer(&out, 204, NULL, RB_TEXT(""), true, false, date, RB_TEXT("A: b\r\n"));
+    expect("HTTP/1.1 204 No Content\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+           "A: b\r\n\r\n");
 }
 
 static void problems(void **unused) {
     (void)unused;
-    rb_http_problem(&out, 404, "No \"such\" thing.", false, false, RB_TEXT("X: y\r\n"));
+    rb_http_problem(&out, 404, "No \"such\" thing.", false, false, NO_DATE,
+                    RB_TEXT("X: y\r\n"));
     char *body = strstr(out.at, "\r\n\r\n");
     assert_non_null(body);
     assert_non_null(strstr(out.at, "Content-Type: application/problem+json\r\n"));
@@ -75,7 +90,7 @@ static void problems(void **unused) {
                         "No \"such\" thing.");
     json_decref(json);
     rb_buffer_clear(&out);
-    rb_http_problem(&out, 413, NULL, true, true, RB_TEXT(""));
+    rb_http_problem(&out, 413, NULL, true, true, NO_DATE, RB_TEXT(""));
     expect("HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\n"
            "Content-Length: 63\r\n\r\n");
 }
@@ -96,8 +111,8 @@ static void reasons(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(heads),  cmocka_unit_test(answers), cmocka_unit_test(problems),
-        cmocka_unit_test(chunks), cmocka_unit_test(reasons),
+        cmocka_unit_test(heads),    cmocka_unit_test(answers), cmocka_unit_test(dates),
+        cmocka_unit_test(problems), cmocka_unit_test(chunks),  cmocka_unit_test(reasons),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
