@@ -49,6 +49,14 @@ void rb_key_dead(const struct rb_keys *keys, struct rb_key *key) {
     write_key(key, keys->jobs, RB_TEXT(":dead"), RB_TEXT(""), RB_TEXT(""));
 }
 
+void rb_key_cancelled(const struct rb_keys *keys, struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":cancelled"), RB_TEXT(""), RB_TEXT(""));
+}
+
+void rb_key_paused(const struct rb_keys *keys, struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":paused"), RB_TEXT(""), RB_TEXT(""));
+}
+
 void rb_key_rate(const struct rb_keys *keys, struct rb_text service, struct rb_key *key) {
     write_key(key, keys->jobs, RB_TEXT(":rate:"), service, RB_TEXT(""));
 }

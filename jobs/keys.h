@@ -31,6 +31,10 @@ void rb_key_due(const struct rb_keys *keys, struct rb_key *key);
 void rb_key_workers(const struct rb_keys *keys, struct rb_key *key);
 void rb_key_held(const struct rb_keys *keys, struct rb_text worker, struct rb_key *key);
 void rb_key_dead(const struct rb_keys *keys, struct rb_key *key);
+/* Job ids by when they were cancelled, which is also the pub/sub name that tells it; and
+ * the set of what is paused: "queue:<name>", "service:<name>"; likewise. */
+void rb_key_cancelled(const struct rb_keys *keys, struct rb_key *key);
+void rb_key_paused(const struct rb_keys *keys, struct rb_key *key);
 void rb_key_rate(const struct rb_keys *keys, struct rb_text service, struct rb_key *key);
 void rb_key_slots(const struct rb_keys *keys, struct rb_text service, struct rb_key *key);
 void rb_key_cache(const struct rb_keys *keys, struct rb_text service,

@@ -67,6 +67,17 @@ static void show_metrics(struct rb_exchange *x, struct rb_text name) {
     rb_buffer_fini(&out);
 }
 
+/* Jobs are enqueued by their service, and cancelled by their id. */
+static void enqueue(struct rb_exchange *x, struct rb_text name) {
+    if (rb_name_is_service(name))
+        rb_admin_enqueue(x, name);
+    else
+        rb_exchange_problem(x, 400,
+                            "A service's name is 1 to 64 of a-z 0-9 _ and -, beginning "
+                            "with a letter or digit.",
+                            RB_TEXT(""));
+}
+
 /* One name stands behind a path that ends with '/', none behind the others. */
 static const struct route {
     const char *path;
@@ -77,9 +88,13 @@ static const struct route {
     void (*post)(struct rb_exchange *x, struct rb_text name);
     void (*remove)(struct rb_exchange *x, struct rb_text name);
 } routes[] = {
-    {"/jobs/", "POST", rb_name_is_service,
-     "A service's name is 1 to 64 of a-z 0-9 _ and -, beginning with a letter or digit.",
-     NULL, rb_admin_enqueue, NULL},
+    {"/jobs/", "POST, DELETE", rb_name_is_job_id,
+     "A job's id is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.", NULL, enqueue,
+     rb_admin_cancel},
+    {"/paused", "GET, HEAD", NULL, NULL, rb_admin_show_paused, NULL, NULL},
+    {"/paused/", "POST, DELETE", rb_name_is_queue,
+     "A queue's name is 1 to 64 of A-Z a-z 0-9 _ . : @ = ~ and -.", NULL, rb_admin_pause,
+     rb_admin_resume},
     {"/publish/", "POST", rb_name_is_channel,
      "A channel's name is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.", NULL,
      rb_admin_publish, NULL},

@@ -1,5 +1,5 @@
-/* What the admin listener answers: jobs are enqueued, events published, channels looked
- * at and forgotten, and the process tells how it is. */
+/* What the admin listener answers: jobs are enqueued and cancelled, queues paused, events
+ * published, channels looked at and forgotten, and the process tells how it is. */
 #ifndef RB_NOTIFIER_ADMIN_H
 #define RB_NOTIFIER_ADMIN_H
 
@@ -11,6 +11,10 @@ void rb_route_admin(struct rb_exchange *exchange);
 
 /* Its parts, each for one path; names are decoded and checked by the caller. */
 void rb_admin_enqueue(struct rb_exchange *exchange, struct rb_text service);
+void rb_admin_cancel(struct rb_exchange *exchange, struct rb_text id);
+void rb_admin_pause(struct rb_exchange *exchange, struct rb_text name);
+void rb_admin_resume(struct rb_exchange *exchange, struct rb_text name);
+void rb_admin_show_paused(struct rb_exchange *exchange, struct rb_text none);
 void rb_admin_publish(struct rb_exchange *exchange, struct rb_text channel);
 void rb_admin_show_channel(struct rb_exchange *exchange, struct rb_text channel);
 void rb_admin_forget_channel(struct rb_exchange *exchange, struct rb_text channel);

@@ -5,15 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/process.h"
 #include "jobs/envelope.h"
 #include "jobs/name.h"
 #include "worker/backend.h"
+#include "worker/cancel.h"
 #include "worker/claim.h"
 #include "worker/coalesce.h"
 #include "worker/finish.h"
 #include "worker/stats.h"
 #include "worker/unique.h"
 #include "worker/worker.h"
+
+#define PAUSED_MS 4000 /* about so long the jobs of a paused service are put aside */
 
 /* The definition's channel, for a job that names none. False when the flight is over. */
 static bool find_channel(struct rb_flight *f, const json_t *params) {
@@ -71,6 +75,9 @@ static void look_at_time(struct rb_flight *f, const struct rb_envelope *envelope
         rb_finish_failed(f, RB_FAIL_TIMEOUT, "no time was left for another try", 0);
     else if (f->job.run_at > unix_ms)
         rb_finish_park(f, f->job.run_at);
+    else if (rb_cancels_pause(w, f))
+        rb_finish_park(f, unix_ms + PAUSED_MS / 2 +
+                              (int64_t)(rb_process_random() % PAUSED_MS));
     else if (f->job.unique)
         rb_unique_take(f);
     else
@@ -184,6 +191,8 @@ bool rb_begin(struct rb_worker *w, uint64_t claim, struct rb_text text) {
         rb_finish_invalid(f, RB_FAIL_INVALID_JOB, error.text);
     else if (!f->definition)
         refuse_service(f);
+    else if (rb_cancels_has(w, f))
+        rb_cancels_end(f);
     else
         go(f, &envelope);
     return true;

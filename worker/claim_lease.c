@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "jobs/pause.h"
 #include "worker/begin.h"
+#include "worker/cancel.h"
 #include "worker/claim.h"
 #include "worker/due.h"
 #include "worker/held.h"
@@ -17,13 +19,14 @@
 #define BLOCK_MARGIN_MS 2000 /* Redis answers a blocking command a little late */
 #define MAX_QUEUES 64
 #define PROMOTE_BATCH 256
+#define FIRST_JOB 4 /* where jobs begin in the answer to a claim */
 
 struct waiter {
     struct rb_worker *worker;
     struct rb_link *link;
     struct rb_key list;
     bool blocked; /* a BLMOVE is not answered yet */
-    bool failed;  /* it was refused: not again before the next heartbeat */
+    bool failed;  /* or its queue is paused: not again before the next heartbeat */
 };
 
 struct rb_waiters {
@@ -44,6 +47,21 @@ static bool take(struct rb_worker *w, const struct redisReply *number,
     return rb_begin(w, (uint64_t)number->integer, rb_text(envelope->str, envelope->len));
 }
 
+static bool is_claim(const struct redisReply *reply) {
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements >= FIRST_JOB &&
+           reply->element[2]->type == REDIS_REPLY_ARRAY &&
+           reply->element[3]->type == REDIS_REPLY_ARRAY;
+}
+
+/* To block on a list from which nothing may be taken would return at once, again and
+ * again. */
+static void rest_paused(struct rb_worker *w, const struct redisReply *paused) {
+    const struct rb_list *queues = &w->settings->worker.queues;
+    for (size_t i = 0; paused->elements > 0 && i < queues->count; i++)
+        if (rb_pause_has(paused, RB_PAUSE_QUEUE, rb_text_of(queues->items[i])))
+            w->waiters->at[2 * i].failed = w->waiters->at[2 * i + 1].failed = true;
+}
+
 static void on_claimed(void *ctx, enum rb_status status, const struct redisReply *reply) {
     struct rb_worker *w = ctx;
     if (status == RB_REFUSED && rb_lease_is_fenced(w, w->waiters->generation, reply)) {
@@ -52,15 +70,18 @@ static void on_claimed(void *ctx, enum rb_status status, const struct redisReply
     }
     if (status == RB_REFUSED)
         rb_worker_refused(w, "claim", reply->str);
-    if (status != RB_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2) {
+    if (status != RB_OK || !is_claim(reply)) {
         rb_claims_failed(w);
         return;
     }
     rb_worker_heard_time(w, reply->element[0]->integer);
     bool lost = false;
-    for (size_t i = 2; i + 1 < reply->elements; i += 2)
+    rb_cancels_claimed(w, reply->element[2], reply->element[3]);
+    for (size_t i = FIRST_JOB; i + 1 < reply->elements; i += 2)
         lost |= !take(w, reply->element[i], reply->element[i + 1]);
-    size_t claimed = reply->elements / 2 - 1;
+    rb_cancels_claimed(w, NULL, NULL);
+    rest_paused(w, reply->element[3]);
+    size_t claimed = (reply->elements - FIRST_JOB) / 2;
     rb_lease_numbers_used(w->lease, w->waiters->first, w->waiters->want, claimed);
     rb_claims_answered(w, claimed, reply->element[1]->integer > 0);
     if (lost)
@@ -68,8 +89,8 @@ static void on_claimed(void *ctx, enum rb_status status, const struct redisReply
 }
 
 static void ask(struct rb_worker *w, size_t want) {
-    struct rb_text keys[2 + 2 * MAX_QUEUES], args[4 + MAX_QUEUES];
-    struct rb_key workers, held;
+    struct rb_text keys[4 + 2 * MAX_QUEUES], args[4 + MAX_QUEUES];
+    struct rb_key workers, held, cancelled, paused;
     struct rb_waiters *waiters = w->waiters;
     const struct rb_list *queues = &w->settings->worker.queues;
     char first[24], most[24];
@@ -78,21 +99,25 @@ static void ask(struct rb_worker *w, size_t want) {
     waiters->generation = rb_lease_generation(w->lease);
     rb_key_workers(&w->keys, &workers);
     rb_key_held(&w->keys, id, &held);
+    rb_key_cancelled(&w->keys, &cancelled);
+    rb_key_paused(&w->keys, &paused);
     waiters->want = want;
     waiters->first = rb_lease_numbers(w->lease, want);
     snprintf(first, sizeof first, "%llu", (unsigned long long)waiters->first);
     snprintf(most, sizeof most, "%zu", want);
     keys[0] = rb_key_text(&workers);
     keys[1] = rb_key_text(&held);
+    keys[2] = rb_key_text(&cancelled);
+    keys[3] = rb_key_text(&paused);
     args[0] = id;
     args[1] = rb_lease_job_prefix(w->lease);
     args[2] = rb_text_of(first);
     args[3] = rb_text_of(most);
     for (size_t i = 0; i < waiters->count; i++)
-        keys[2 + i] = rb_key_text(&waiters->at[i].list);
+        keys[4 + i] = rb_key_text(&waiters->at[i].list);
     for (size_t i = 0; i < queues->count; i++)
         args[4 + i] = rb_text_of(queues->items[i]);
-    rb_link_script(w->link, &rb_script_claim, 2 + waiters->count, keys, 4 + queues->count,
+    rb_link_script(w->link, &rb_script_claim, 4 + waiters->count, keys, 4 + queues->count,
                    args, on_claimed, w);
 }
 

@@ -56,6 +56,7 @@ struct rb_flight {
     enum rb_flight_state state;
     enum rb_flight_state resume; /* when kept */
     bool asked;                  /* a command about it is not answered yet */
+    bool cancelled;              /* it ends as soon as that is answered */
     bool bury;                   /* when its event is out */
     bool until_expiry;           /* its call may take until the job expires, not longer */
     uint64_t claim;              /* its number among this worker's claims */

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "worker/cancel.h"
 #include "worker/claim.h"
 #include "worker/coalesce.h"
 #include "worker/finish.h"
@@ -50,7 +51,10 @@ static void on_taken(void *ctx, enum rb_status status, const struct redisReply *
                (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
                 reply->element[0]->integer == 1)) {
         f->unique = true;
-        rb_coalesce_enter(f);
+        if (f->cancelled)
+            rb_cancels_end(f);
+        else
+            rb_coalesce_enter(f);
     } else if (reply->type == REDIS_REPLY_ARRAY) {
         duplicate(f, text_at(reply, 1), text_at(reply, 2));
     } else {

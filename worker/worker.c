@@ -11,6 +11,7 @@
 #include "config/supervisor.h"
 #include "worker/backend.h"
 #include "worker/call.h"
+#include "worker/cancel.h"
 #include "worker/claim.h"
 #include "worker/coalesce.h"
 #include "worker/drain.h"
@@ -74,6 +75,7 @@ void rb_worker_set_ready(struct rb_worker *w) {
     w->ready = true;
     rb_drain_link(w, true);
     rb_kept_resume(w);
+    rb_cancels_resume(w);
     rb_claims_poke(w);
     rb_ticks_run(w);
     if (w->announced)
@@ -157,7 +159,7 @@ static void start_scrape(struct running *r) {
 static void configure(struct running *r) {
     struct rb_worker *w = &r->worker;
     const struct rb_settings *s = w->live = w->settings = r->options->settings;
-    int64_t links = 1 + 2 * (int64_t)s->worker.queues.count;
+    int64_t links = 2 + 2 * (int64_t)s->worker.queues.count;
     w->services = r->options->services;
     w->keys.jobs = rb_text_of(s->redis.job_prefix);
     w->keys.channels = rb_text_of(s->redis.channel_prefix);
@@ -202,11 +204,12 @@ static bool make_parts(struct running *r) {
     w->coalesce = rb_coalesce_new(w);
     w->kept = rb_kept_new(w);
     w->due = rb_due_new(w);
+    w->cancels = rb_cancels_new(w);
     w->ticks = rb_ticks_new(w);
     w->drain = rb_drain_new(w, r->options->until_empty);
     w->link = rb_link_new(w->loop, &link);
     return w->backends && w->caller && w->claims && w->coalesce && w->kept && w->due &&
-           w->ticks && w->drain && w->link && w->mode->start(w) == RB_OK &&
+           w->cancels && w->ticks && w->drain && w->link && w->mode->start(w) == RB_OK &&
            rb_reload_apply(w) == RB_OK;
 }
 
@@ -216,6 +219,7 @@ static bool make_parts(struct running *r) {
 static void take_down(struct running *r) {
     struct rb_worker *w = &r->worker;
     rb_link_free(w->link);
+    rb_cancels_free(w->cancels);
     w->link = NULL;
     if (w->claims)
         w->mode->stop(w);

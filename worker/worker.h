@@ -20,6 +20,7 @@
 
 struct rb_backends;
 struct rb_caller;
+struct rb_cancels;
 struct rb_claiming;
 struct rb_claims;
 struct rb_coalesce;
@@ -67,6 +68,7 @@ struct rb_worker {
     struct rb_plain *plain;     /* claim: blpop */
     struct rb_kept *kept;
     struct rb_due *due;
+    struct rb_cancels *cancels;
     struct rb_ticks *ticks;
     struct rb_flights flights;
     struct rb_drain *drain;

@@ -1,11 +1,17 @@
 -- Takes jobs off the queues for a worker whose lease lives, and writes them down as held
 -- by it, in one step: a job is in a queue or in somebody's hands, never in neither.
 --
--- KEYS  1 workers, 2 held of this worker, then for each queue in order: retry, queue
+-- KEYS  1 workers, 2 held of this worker, 3 cancelled, 4 paused, then for each queue in
+--       order: retry, queue
 -- ARGV  1 worker, 2 what new ids start with, 3 number of the first claim, 4 how many at
 --       most, then the name of each queue
--- gives {now in ms, jobs left in the queues, number, envelope, number, envelope, …}
+-- gives {now in ms, jobs left in the queues that are not paused, {cancelled ids that these
+--        jobs may have}, {what is paused}, number, envelope, number, envelope, …}
 -- fails with FENCED when the lease lapsed
+--
+-- No JSON is read here: whatever stands in a job like an id, escapes undone, is looked up
+-- among the cancelled, and the worker, which does read it, decides. Since that happens in
+-- the same step as taking the job, one that was cancelled before is never begun.
 --
 -- While several workers live, each takes at most its fair share of what a list holds, so
 -- that the first to wake does not leave the others idle.
@@ -21,11 +27,35 @@ end
 
 local live = redis.call('ZCOUNT', KEYS[1], string.format('(%.0f', now), '+inf')
 local number, room, bytes, left = tonumber(ARGV[3]), tonumber(ARGV[4]), 0, 0
-local answer, held = {now, 0}, {}
+local cancelled = {}
+local paused, is_paused = redis.call('SMEMBERS', KEYS[4]), {}
+local answer, held = {now, 0, cancelled, paused}, {}
+for _, name in ipairs(paused) do
+    is_paused[name] = true
+end
 
-for k = 3, #KEYS do
+local function look_up(id)
+    if redis.call('ZSCORE', KEYS[3], id) then
+        cancelled[#cancelled + 1] = id
+    end
+end
+
+local function look_for_ids(envelope)
+    local plain = string.gsub(envelope, '\\u00(%x%x)', function(hex)
+        return string.char(tonumber(hex, 16))
+    end)
+    look_up(string.match(plain, ' id=([^ \n]*)') or '')
+    for id in string.gmatch(plain, '"id"%s*:%s*"([^"]*)"') do
+        look_up(id)
+    end
+end
+
+local any_cancelled = redis.call('EXISTS', KEYS[3]) == 1
+
+for k = 5, #KEYS do
     local is_queue = k % 2 == 0
-    local length = redis.call('LLEN', KEYS[k])
+    local queue = ARGV[3 + math.floor((k - 1) / 2)]
+    local length = is_paused['queue:' .. queue] and 0 or redis.call('LLEN', KEYS[k])
     local share = math.min(room, math.ceil(length / live))
     left = left + length
     while share > 0 and bytes < MAX_BYTES do
@@ -33,7 +63,10 @@ for k = 3, #KEYS do
         for _, text in ipairs(texts) do
             if is_queue or string.sub(text, 1, 4) ~= 'rb1 ' then
                 text = string.format('rb1 id=%s-%.0f queue=%s deliveries=0 at=%.0f\n', ARGV[2],
-                                     number, ARGV[4 + math.floor((k - 1) / 2)], now) .. text
+                                     number, queue, now) .. text
+            end
+            if any_cancelled then
+                look_for_ids(text)
             end
             held[#held + 1] = string.format('%.0f', number)
             held[#held + 1] = text

@@ -31,6 +31,10 @@ static void test_every_name(void **state) {
     is(&key, "ringback:held:w1");
     rb_key_dead(&keys, &key);
     is(&key, "ringback:dead");
+    rb_key_cancelled(&keys, &key);
+    is(&key, "ringback:cancelled");
+    rb_key_paused(&keys, &key);
+    is(&key, "ringback:paused");
     rb_key_rate(&keys, RB_TEXT("quote"), &key);
     is(&key, "ringback:rate:quote");
     rb_key_slots(&keys, RB_TEXT("quote"), &key);

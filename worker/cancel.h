@@ -1,0 +1,34 @@
+/* Jobs that somebody cancelled, and services that are paused. Those in a queue are told
+ * apart when they are claimed, in the same step; those in hand are heard of by pub/sub,
+ * and what was missed there is read from Redis when the connection is back. */
+#ifndef RB_WORKER_CANCEL_H
+#define RB_WORKER_CANCEL_H
+
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+
+struct rb_cancels;
+struct rb_flight;
+struct rb_worker;
+
+/* NULL when out of memory. */
+struct rb_cancels *rb_cancels_new(struct rb_worker *w);
+void rb_cancels_free(struct rb_cancels *cancels);
+
+/* The ids that came with a claim, and what is paused then (arrays of strings, borrowed),
+ * until NULL is said. */
+void rb_cancels_claimed(struct rb_worker *w, const struct redisReply *ids,
+                        const struct redisReply *paused);
+/* Is this flight, which was just claimed, among them? */
+bool rb_cancels_has(const struct rb_worker *w, const struct rb_flight *f);
+
+/* Is its service paused? */
+bool rb_cancels_pause(const struct rb_worker *w, const struct rb_flight *f);
+
+/* The link for commands is of use again. */
+void rb_cancels_resume(struct rb_worker *w);
+
+/* Breaks off whatever the flight does, and ends it. */
+void rb_cancels_end(struct rb_flight *f);
+
+#endif
