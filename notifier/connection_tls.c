@@ -19,7 +19,7 @@ static void say_that_it_is_tls(struct rb_connection *c) {
     struct rb_buffer out;
     rb_buffer_init(&out, 1024);
     rb_http_problem(&out, 400, "TLS is spoken here: ask with https:// or wss://.", false,
-                    false, RB_TEXT(""));
+                    false, rb_server_date(c->server), RB_TEXT(""));
     rb_connection_send_buffer(c, &out);
     rb_buffer_fini(&out);
 }

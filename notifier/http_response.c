@@ -1,7 +1,6 @@
 /* Heads, whole answers, problem documents and chunks. */
 #include "notifier/http_response.h"
 
-#include <stdio.h>
 #include <time.h>
 
 const char *rb_http_reason(int status) {
@@ -48,16 +47,13 @@ const char *rb_http_reason(int status) {
 }
 
 struct rb_text rb_http_date(int64_t unix_s, char out[RB_HTTP_DATE_LEN + 1]) {
-    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     time_t when = (time_t)unix_s;
     struct tm at;
     gmtime_r(&when, &at);
-    snprintf(out, RB_HTTP_DATE_LEN + 1, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
-             days[at.tm_wday], at.tm_mday, months[at.tm_mon], at.tm_year + 1900,
-             at.tm_hour, at.tm_min, at.tm_sec);
-    return rb_text_of(out);
+    /* The names of days and months are English: no program here leaves the "C" locale. */
+    size_t len =
+        strftime(out, RB_HTTP_DATE_LEN + 1, "Date: %a, %d %b %Y %T GMT\r\n", &at);
+    return rb_text(out, len);
 }
 
 /* RFC 9110 §6.4.1: informational answers, 204 and 304 have no content to speak of. */

@@ -49,7 +49,7 @@ struct rb_text rb_server_date(struct rb_server *server) {
     if (p->date_s != now_s)
         rb_http_date(now_s, p->date);
     p->date_s = now_s;
-    return rb_text(p->date, RB_HTTP_DATE_LEN);
+    return rb_text_of(p->date);
 }
 
 /* --- the turn --- */
