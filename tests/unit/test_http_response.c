@@ -37,7 +37,7 @@ static void heads(void **unused) {
     rb_http_head(&out, 200, NULL, 0, false, NO_DATE, RB_TEXT("A: b\r\nC: d\r\n"));
     expect("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\nA: b\r\n"
            "C: d\r\n\r\n");
-    rb_http_head(&out, 200, "text/event-stream", -1, false,
+    rb_http_head(&out, 200, "text/event-stream", -1, false, NO_DATE,
                  RB_TEXT("Transfer-Encoding: chunked\r\n"));
     expect("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
            "Transfer-Encoding: chunked\r\n\r\n");
