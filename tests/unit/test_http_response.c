@@ -57,7 +57,7 @@ static void answers(void **unused) {
     expect("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 4\r\n\r\nbody");
     rb_http_answer(&out, 200, "a/b", NO_DATE, RB_TEXT("body"), true, true, RB_TEXT(""));
     expect("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 4\r\n\r\n");
-    rb_http_answer(&out, 204, NULL, NO_DATE, RB_TEXT("body"), true, false, RB_TEXT(""));
+    rb_http_answer(&out, 204, NULL, RB_TEXT("body"), true, false, NO_DATE, RB_TEXT(""));
     expect("HTTP/1.1 204 No Content\r\n\r\n");
 }
 
