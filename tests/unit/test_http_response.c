@@ -53,9 +53,9 @@ static void heads(void **unused) {
 
 static void answers(void **unused) {
     (void)unused;
-    rb_http_answer(&out, 200, "a/b", NO_DATE, RB_TEXT("body"), true, false, RB_TEXT(""));
+    rb_http_answer(&out, 200, "a/b", RB_TEXT("body"), true, false, NO_DATE, RB_TEXT(""));
     expect("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 4\r\n\r\nbody");
-    rb_http_answer(&out, 200, "a/b", NO_DATE, RB_TEXT("body"), true, true, RB_TEXT(""));
+    rb_http_answer(&out, 200, "a/b", RB_TEXT("body"), true, true, NO_DATE, RB_TEXT(""));
     expect("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 4\r\n\r\n");
     rb_http_answer(&out, 204, NULL, RB_TEXT("body"), true, false, NO_DATE, RB_TEXT(""));
     expect("HTTP/1.1 204 No Content\r\n\r\n");
