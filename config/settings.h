@@ -37,7 +37,8 @@ struct rb_settings {
     } redis;
     struct {
         int64_t max_events;
-        int64_t ttl; /* ms */
+        int64_t ttl;      /* ms */
+        int64_t max_data; /* bytes of a result in an event */
     } channels;
     struct {
         char *services; /* a folder; resolved against the config file's folder */

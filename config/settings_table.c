@@ -167,6 +167,11 @@ const struct rb_setting rb_settings_table[] = {
      .max = 30 * DAY, .reloads = true,
      .meaning = "How long a channel is kept after its last event."},
 
+    {ROW(channels, max_data), .type = RB_SETTING_BYTES, .standard = "256KiB",
+     .min = KIB, .max = 16 * 1024 * KIB, .reloads = true,
+     .meaning = "A result with more bytes is kept beside its channel, and its event has a "
+                "link to it."},
+
     {ROW(worker, services), .type = RB_SETTING_STRING, .standard = "services",
      .expected = "a folder", .valid = not_empty, .reloads = true,
      .meaning = "The folder of the service definitions. A relative path starts at the "

@@ -126,6 +126,14 @@ void rb_event_done(struct rb_buffer *out, const struct rb_event_head *head,
     close_with_data(out, data_json);
 }
 
+void rb_event_done_linked(struct rb_buffer *out, const struct rb_event_head *head,
+                          struct rb_text link, int64_t bytes) {
+    open_event(out, head, RB_TEXT("done"));
+    text_member(out, ",\"link\":", link);
+    int_member(out, ",\"bytes\":", bytes);
+    rb_buffer_char(out, '}');
+}
+
 void rb_event_failed(struct rb_buffer *out, const struct rb_event_head *head,
                      const struct rb_event_error *error) {
     open_event(out, head, RB_TEXT("failed"));

@@ -72,6 +72,9 @@ void rb_event_partial(struct rb_buffer *out, const struct rb_event_head *head,
                       struct rb_text part, int parts, struct rb_text data_json);
 void rb_event_done(struct rb_buffer *out, const struct rb_event_head *head,
                    struct rb_text data_json);
+/* The result lies elsewhere: link is where the notifier serves it. */
+void rb_event_done_linked(struct rb_buffer *out, const struct rb_event_head *head,
+                          struct rb_text link, int64_t bytes);
 void rb_event_failed(struct rb_buffer *out, const struct rb_event_head *head,
                      const struct rb_event_error *error);
 /* The error as it stands in an event: {"code","message"[,"status"]}. */

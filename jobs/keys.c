@@ -94,6 +94,12 @@ void rb_key_meta(const struct rb_keys *keys, struct rb_text channel, struct rb_k
     write_key(key, keys->channels, RB_TEXT(":{"), channel, RB_TEXT("}:meta"));
 }
 
+void rb_key_result(const struct rb_keys *keys, struct rb_text channel, struct rb_text job,
+                   struct rb_key *key) {
+    write_key(key, keys->channels, RB_TEXT(":{"), channel, RB_TEXT("}:result:"));
+    add(key, job);
+}
+
 void rb_key_notifiers(const struct rb_keys *keys, struct rb_key *key) {
     write_key(key, keys->channels, RB_TEXT(":notifiers"), RB_TEXT(""), RB_TEXT(""));
 }

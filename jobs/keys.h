@@ -7,7 +7,7 @@
 
 #include "config/text.h"
 
-#define RB_KEY_MAX 320 /* a prefix of at most 128 and a name of at most 128 fit */
+#define RB_KEY_MAX 448 /* a prefix and two names of at most 128 each fit */
 
 /* Borrowed prefixes, from the settings. */
 struct rb_keys {
@@ -47,6 +47,9 @@ void rb_key_tick(const struct rb_keys *keys, struct rb_text service, int64_t at_
 void rb_key_channel(const struct rb_keys *keys, struct rb_text channel,
                     struct rb_key *key);
 void rb_key_meta(const struct rb_keys *keys, struct rb_text channel, struct rb_key *key);
+/* The result of a job that is too large for its channel. */
+void rb_key_result(const struct rb_keys *keys, struct rb_text channel, struct rb_text job,
+                   struct rb_key *key);
 /* pub/sub name on which the notifiers ask each other who waits, and one to answer on. */
 void rb_key_notifiers(const struct rb_keys *keys, struct rb_key *key);
 void rb_key_notifier(const struct rb_keys *keys, struct rb_text id, struct rb_key *key);

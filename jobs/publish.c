@@ -79,6 +79,17 @@ void rb_publish(struct rb_link *link, const struct rb_channel_policy *policy,
                    on_published, p);
 }
 
+void rb_result_store(struct rb_link *link, const struct rb_channel_policy *policy,
+                     struct rb_text channel, struct rb_text job, struct rb_text json,
+                     rb_link_reply_fn *fn, void *ctx) {
+    struct rb_key key;
+    char ttl[24];
+    rb_key_result(&policy->keys, channel, job, &key);
+    const struct rb_text argv[] = {RB_TEXT("SET"), rb_key_text(&key), json, RB_TEXT("PX"),
+                                   number(ttl, policy->ttl_ms)};
+    rb_link_call(link, 0, fn, ctx, sizeof argv / sizeof argv[0], argv);
+}
+
 void rb_channel_forget(struct rb_link *link, const struct rb_keys *keys,
                        struct rb_text channel, rb_link_reply_fn *fn, void *ctx) {
     struct rb_key stream;

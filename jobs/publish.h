@@ -30,7 +30,8 @@ struct rb_channel_policy {
     struct rb_keys keys;
     int64_t max_events;
     int64_t ttl_ms;
-    bool scripts; /* false: plain commands only (worker.claim blpop) */
+    int64_t max_data; /* bytes of a result in an event; a larger one is stored */
+    bool scripts;     /* false: plain commands only (worker.claim blpop) */
 };
 
 struct rb_publication {
@@ -58,6 +59,12 @@ typedef void rb_published_fn(void *ctx, const struct rb_published *published);
  * no memory even to remember fn, it is called with RB_NOMEM before this returns.) */
 void rb_publish(struct rb_link *link, const struct rb_channel_policy *policy,
                 const struct rb_publication *publication, rb_published_fn *fn, void *ctx);
+
+/* Keeps a result beside its channel, for as long as the channel's events; to be sent
+ * before the event that links to it. fn as for rb_link_call, and may be NULL. */
+void rb_result_store(struct rb_link *link, const struct rb_channel_policy *policy,
+                     struct rb_text channel, struct rb_text job, struct rb_text json,
+                     rb_link_reply_fn *fn, void *ctx);
 
 /* Forgets a channel's events. Its meta hash stays, so that ids go on rising and cursors
  * are still understood. fn as for rb_link_call; the reply is UNLINK's. */

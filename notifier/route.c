@@ -5,6 +5,7 @@
 
 #include "notifier/admit.h"
 #include "notifier/asset.h"
+#include "notifier/result.h"
 #include "notifier/server.h"
 #include "notifier/transport.h"
 
@@ -72,7 +73,11 @@ static void on_admitted(struct rb_exchange *x, const struct rb_wait *wait,
                         const struct rb_verdict *verdict) {
     if (verdict->status != 0)
         refuse_counted(x, verdict);
-    else if (!rb_exchange_gone(x))
+    else if (rb_exchange_gone(x))
+        return;
+    else if (rb_result_is_asked(x, wait))
+        rb_result_answer(x, wait);
+    else
         rb_transport_of(wait->transport)->begin(x, wait);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "jobs/name.h"
 #include "worker/backend.h"
 #include "worker/call.h"
 #include "worker/claim.h"
@@ -108,6 +109,9 @@ static void publish(struct rb_flight *f) {
     };
     rb_flight_move(f, RB_FLIGHT_PUBLISHING);
     f->asked = true;
+    if (f->data) /* whoever refuses this refuses the event as well */
+        rb_result_store(f->worker->link, &f->worker->policy, publication.channel,
+                        publication.job, rb_text(f->data, f->data_len), NULL, NULL);
     rb_publish(f->worker->link, &f->worker->policy, &publication, on_published, f);
 }
 
@@ -230,6 +234,22 @@ void rb_finish_invalid(struct rb_flight *f, enum rb_failure failure,
 
 /* ---- the answer ---- */
 
+/* The event of a result that is too large for a channel: each who hears it, and each who
+ * comes late, would get all of it. */
+static void write_linked(struct rb_flight *f, const struct rb_event_head *head,
+                         struct rb_text data) {
+    char link[sizeof "/wait/?result=" + RB_CHANNEL_MAX + RB_JOB_ID_MAX];
+    int len = snprintf(link, sizeof link, "/wait/%s?result=%s", f->channel, f->id);
+    free(f->data);
+    f->data = rb_text_copy(data);
+    f->data_len = data.len;
+    if (f->data)
+        rb_event_done_linked(&f->event, head, rb_text(link, (size_t)len),
+                             (int64_t)data.len);
+    else
+        f->event.status = RB_NOMEM;
+}
+
 void rb_finish_done(struct rb_flight *f, const struct rb_event_origin *origin,
                     struct rb_text data) {
     struct rb_event_head head = head_of(f);
@@ -245,7 +265,10 @@ void rb_finish_done(struct rb_flight *f, const struct rb_event_origin *origin,
         return;
     }
     rb_buffer_init(&f->event, data.len + EVENT_ROOM);
-    rb_event_done(&f->event, &head, data);
+    if (data.len > (size_t)f->worker->policy.max_data)
+        write_linked(f, &head, data);
+    else
+        rb_event_done(&f->event, &head, data);
     if (f->event.status == RB_OK)
         publish(f);
     else

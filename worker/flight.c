@@ -202,6 +202,7 @@ static void flight_free(struct rb_flight *f) {
     free(f->headers[0]);
     free(f->headers[1]);
     free(f->reason);
+    free(f->data);
     free(f);
 }
 

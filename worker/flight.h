@@ -98,6 +98,8 @@ struct rb_flight {
     enum rb_failure outcome; /* RB_FAILURES: done */
     char *reason;            /* why it failed, a sentence; NULL */
     struct rb_buffer event;  /* terminal, while it is not out */
+    char *data;              /* the result, when it is too large for the event; or NULL */
+    size_t data_len;
 };
 
 TAILQ_HEAD(rb_flight_list, rb_flight);

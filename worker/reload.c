@@ -44,6 +44,7 @@ enum rb_status rb_reload_apply(struct rb_worker *w) {
     w->deny = deny;
     w->policy.max_events = w->live->channels.max_events;
     w->policy.ttl_ms = w->live->channels.ttl;
+    w->policy.max_data = w->live->channels.max_data;
     set_limit(w);
     return RB_OK;
 }
