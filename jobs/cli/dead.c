@@ -1,24 +1,17 @@
 /* ringback dead: the jobs that were given up, and what to do about them. */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config/clock.h"
 #include "jobs/cli/cli.h"
-#include "jobs/envelope.h"
-#include "jobs/job.h"
-#include "jobs/json_write.h"
-#include "jobs/name.h"
+#include "jobs/dead.h"
 
 #define LIST_STANDARD 50
-#define ENVELOPE_LIMIT (RB_JOB_MAX_BYTES + 64 * 1024)
 
-/* One of the dead; everything is in `text`, a copy of the member. */
+/* One of the dead; `text` is a copy of the member. */
 struct corpse {
     char *text;
     size_t len;
     double died_ms;
-    struct rb_envelope envelope; /* id is empty when the member is none */
 };
 
 struct dead {
@@ -40,8 +33,6 @@ static void add_corpse(struct dead *dead, const struct redisReply *member,
                          .died_ms = strtod(score->str, NULL)};
     if (!c->text)
         return;
-    if (rb_envelope_parse(rb_text(c->text, c->len), &c->envelope) != RB_OK)
-        c->envelope = (struct rb_envelope){.job = rb_text(c->text, c->len)};
     dead->count++;
 }
 
@@ -70,38 +61,10 @@ static bool fetch(struct dead *dead, long long count) {
     return !dead->failed;
 }
 
-static void add_field(struct rb_buffer *out, const struct corpse *c, const char *name) {
-    struct rb_text encoded;
-    struct rb_buffer plain;
-    rb_buffer_init(&plain, 4096);
-    if (c->envelope.id.len > 0 && rb_envelope_field(&c->envelope, name, &encoded) &&
-        rb_envelope_decode(&plain, encoded) == RB_OK)
-        rb_buffer_json(out, rb_buffer_view(&plain));
-    else
-        rb_buffer_string(out, "null");
-    rb_buffer_fini(&plain);
-}
-
 static void print_corpse(const struct corpse *c, bool with_job) {
-    static const char *const fields[] = {"id", "queue", "reason", "error", "deliveries"};
     struct rb_buffer line;
-    rb_buffer_init(&line, 8 * ENVELOPE_LIMIT);
-    rb_buffer_printf(&line, "{\"died\":%.0f", c->died_ms);
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        rb_buffer_printf(&line, ",\"%s\":", fields[i]);
-        add_field(&line, c, fields[i]);
-    }
-    if (with_job) {
-        json_t *job = json_loadb(c->envelope.job.at, c->envelope.job.len,
-                                 JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-        rb_buffer_string(&line, ",\"job\":");
-        if (job)
-            rb_json_write(&line, job);
-        else
-            rb_buffer_json(&line, c->envelope.job);
-        json_decref(job);
-    }
-    rb_buffer_char(&line, '}');
+    rb_buffer_init(&line, RB_DEAD_JSON_BYTES);
+    rb_dead_write(&line, rb_text(c->text, c->len), c->died_ms, with_job);
     if (line.status == RB_OK)
         puts(line.at);
     rb_buffer_fini(&line);
@@ -125,25 +88,6 @@ static void on_exec(void *ctx, enum rb_status status, const struct redisReply *r
 static void on_score(void *ctx, enum rb_status status, const struct redisReply *reply) {
     bool *there = ctx;
     *there = status == RB_OK && reply->type == REDIS_REPLY_STRING;
-}
-
-/* Its terminal event is out: without the marker the next one can be heard as well. */
-static void forget_marker(struct dead *dead, const struct corpse *c) {
-    struct rb_job job;
-    struct rb_key meta;
-    struct rb_buffer marker;
-    if (rb_job_parse(c->envelope.job, &job, NULL) == RB_OK && job.channel) {
-        struct rb_text id = job.id ? rb_text_of(job.id) : c->envelope.id;
-        rb_buffer_init(&marker, 1024);
-        rb_buffer_string(&marker, RB_META_MARKER);
-        rb_buffer_text(&marker, id);
-        rb_key_meta(&dead->cli->keys, rb_text_of(job.channel), &meta);
-        const struct rb_text argv[] = {RB_TEXT("HDEL"), rb_key_text(&meta),
-                                       rb_buffer_view(&marker)};
-        rb_cli_ask(dead->cli, NULL, NULL, 3, argv);
-        rb_buffer_fini(&marker);
-    }
-    rb_job_fini(&job);
 }
 
 /* Takes it out, and where `queue` is set puts it there, in one transaction that fails
@@ -177,18 +121,14 @@ static bool move(struct dead *dead, const struct corpse *c, const struct rb_key 
     return !dead->failed;
 }
 
-/* As at its first claim: no deliveries, no attempts, no reason. */
 static bool retry(struct dead *dead, const struct corpse *c) {
-    struct rb_envelope fresh = c->envelope;
+    struct rb_text member = rb_text(c->text, c->len);
     struct rb_buffer text;
     struct rb_key queue;
     bool moved = false;
-    fresh.deliveries = fresh.attempts = 0;
-    rb_buffer_init(&text, ENVELOPE_LIMIT);
-    rb_envelope_write(&text, &fresh);
-    if (text.status == RB_OK && rb_name_is_queue(fresh.queue)) {
-        forget_marker(dead, c);
-        rb_key_retry(&dead->cli->keys, fresh.queue, &queue);
+    rb_buffer_init(&text, RB_DEAD_ENVELOPE_BYTES);
+    if (rb_dead_revive(&dead->cli->keys, member, &text, &queue) == RB_OK) {
+        rb_dead_forget_end(dead->cli->link, &dead->cli->keys, member);
         moved = move(dead, c, &queue, rb_buffer_view(&text));
     }
     rb_buffer_fini(&text);
@@ -207,7 +147,7 @@ static bool show(struct dead *dead, const struct corpse *c) {
 
 static bool is_meant(const struct dead *dead, const struct corpse *c) {
     for (char **id = dead->ids; id && *id; id++)
-        if (rb_text_is(c->envelope.id, *id))
+        if (rb_dead_is(rb_text(c->text, c->len), rb_text_of(*id)))
             return true;
     return dead->all;
 }

@@ -1,0 +1,126 @@
+/* The dead: told about, revived, dropped. */
+#include "jobs/dead.h"
+
+#include <jansson.h>
+
+#include "jobs/envelope.h"
+#include "jobs/json_write.h"
+#include "jobs/name.h"
+#include "jobs/publish.h"
+
+#define FIELD_BYTES 4096
+#define MARKER_BYTES 1024
+
+bool rb_dead_is(struct rb_text member, struct rb_text id) {
+    struct rb_envelope envelope;
+    struct rb_job job;
+    if (rb_envelope_parse(member, &envelope) != RB_OK)
+        return false;
+    if (rb_text_equal(envelope.id, id))
+        return true;
+    (void)!rb_job_parse(envelope.job, &job, NULL);
+    bool is = job.id && rb_text_is(id, job.id);
+    rb_job_fini(&job);
+    return is;
+}
+
+static void write_field(struct rb_buffer *out, const struct rb_envelope *envelope,
+                        const char *name) {
+    struct rb_text encoded;
+    struct rb_buffer plain;
+    rb_buffer_init(&plain, FIELD_BYTES);
+    if (envelope->id.len > 0 && rb_envelope_field(envelope, name, &encoded) &&
+        rb_envelope_decode(&plain, encoded) == RB_OK)
+        rb_buffer_json(out, rb_buffer_view(&plain));
+    else
+        rb_buffer_string(out, "null");
+    rb_buffer_fini(&plain);
+}
+
+static void write_job(struct rb_buffer *out, struct rb_text text) {
+    json_t *job =
+        json_loadb(text.at, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+    rb_buffer_string(out, ",\"job\":");
+    if (job)
+        rb_json_write(out, job);
+    else
+        rb_buffer_json(out, text);
+    json_decref(job);
+}
+
+void rb_dead_write(struct rb_buffer *out, struct rb_text member, double died_ms,
+                   bool with_job) {
+    static const char *const fields[] = {"id", "queue", "reason", "error", "deliveries"};
+    struct rb_envelope envelope;
+    if (rb_envelope_parse(member, &envelope) != RB_OK)
+        envelope = (struct rb_envelope){.job = member};
+    rb_buffer_printf(out, "{\"died\":%.0f", died_ms);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        rb_buffer_printf(out, ",\"%s\":", fields[i]);
+        write_field(out, &envelope, fields[i]);
+    }
+    if (with_job)
+        write_job(out, envelope.job);
+    rb_buffer_char(out, '}');
+}
+
+enum rb_status rb_dead_revive(const struct rb_keys *keys, struct rb_text member,
+                              struct rb_buffer *text, struct rb_key *queue) {
+    struct rb_envelope envelope;
+    if (rb_envelope_parse(member, &envelope) != RB_OK ||
+        !rb_name_is_queue(envelope.queue))
+        return RB_INVALID;
+    envelope.deliveries = envelope.attempts = 0;
+    rb_envelope_write(text, &envelope);
+    rb_key_retry(keys, envelope.queue, queue);
+    return text->status;
+}
+
+void rb_dead_forget_end(struct rb_link *link, const struct rb_keys *keys,
+                        struct rb_text member) {
+    struct rb_envelope envelope;
+    struct rb_job job;
+    struct rb_key meta;
+    struct rb_buffer marker;
+    if (rb_envelope_parse(member, &envelope) != RB_OK)
+        return;
+    if (rb_job_parse(envelope.job, &job, NULL) == RB_OK && job.channel) {
+        struct rb_text id = job.id ? rb_text_of(job.id) : envelope.id;
+        rb_buffer_init(&marker, MARKER_BYTES);
+        rb_buffer_string(&marker, RB_META_MARKER);
+        rb_buffer_text(&marker, id);
+        rb_key_meta(keys, rb_text_of(job.channel), &meta);
+        const struct rb_text argv[] = {RB_TEXT("HDEL"), rb_key_text(&meta),
+                                       rb_buffer_view(&marker)};
+        rb_link_call(link, 0, NULL, NULL, 3, argv);
+        rb_buffer_fini(&marker);
+    }
+    rb_job_fini(&job);
+}
+
+void rb_dead_retry(struct rb_link *link, const struct rb_keys *keys,
+                   struct rb_text member, rb_link_reply_fn *fn, void *ctx) {
+    struct rb_buffer text;
+    struct rb_key dead, queue;
+    rb_buffer_init(&text, RB_DEAD_ENVELOPE_BYTES);
+    enum rb_status status = rb_dead_revive(keys, member, &text, &queue);
+    if (status == RB_OK) {
+        rb_dead_forget_end(link, keys, member);
+        rb_key_dead(keys, &dead);
+        const struct rb_text names[] = {rb_key_text(&dead), rb_key_text(&queue)};
+        const struct rb_text args[] = {member, rb_buffer_view(&text)};
+        rb_link_script(link, &rb_script_exhume, 2, names, 2, args, fn, ctx);
+    } else {
+        fn(ctx, status, NULL);
+    }
+    rb_buffer_fini(&text);
+}
+
+void rb_dead_drop(struct rb_link *link, const struct rb_keys *keys, struct rb_text member,
+                  rb_link_reply_fn *fn, void *ctx) {
+    struct rb_key dead;
+    rb_key_dead(keys, &dead);
+    const struct rb_text names[] = {rb_key_text(&dead)};
+    const struct rb_text args[] = {member};
+    rb_link_script(link, &rb_script_exhume, 1, names, 1, args, fn, ctx);
+}

@@ -1,0 +1,41 @@
+/* The jobs that were given up: each is a member of a sorted set, an envelope that tells
+ * why, by the time of its death. */
+#ifndef RB_JOBS_DEAD_H
+#define RB_JOBS_DEAD_H
+
+#include <stdbool.h>
+
+#include "config/buffer.h"
+#include "jobs/job.h"
+#include "jobs/keys.h"
+#include "jobs/link.h"
+
+#define RB_DEAD_ENVELOPE_BYTES (RB_JOB_MAX_BYTES + 64 * 1024)
+#define RB_DEAD_JSON_BYTES (8 * RB_DEAD_ENVELOPE_BYTES) /* of one, the job with it */
+
+/* Does the job have this id, its own or the one that was made at its claim? */
+bool rb_dead_is(struct rb_text member, struct rb_text id);
+
+/* {"died","id","queue","reason","error","deliveries"[,"job"]} */
+void rb_dead_write(struct rb_buffer *out, struct rb_text member, double died_ms,
+                   bool with_job);
+
+/* What to queue so that it is as at its first claim, and where. RB_INVALID when what is
+ * there is no envelope; RB_NOMEM. */
+RB_MUST_CHECK enum rb_status rb_dead_revive(const struct rb_keys *keys,
+                                            struct rb_text member,
+                                            struct rb_buffer *envelope,
+                                            struct rb_key *queue);
+
+/* Its terminal event is out: forgets that, so that the next one can be heard as well. */
+void rb_dead_forget_end(struct rb_link *link, const struct rb_keys *keys,
+                        struct rb_text member);
+
+/* Each by a script; the reply is 1, or 0 when somebody else was first. RB_INVALID with no
+ * reply, from inside, for what can't be revived. */
+void rb_dead_retry(struct rb_link *link, const struct rb_keys *keys,
+                   struct rb_text member, rb_link_reply_fn *fn, void *ctx);
+void rb_dead_drop(struct rb_link *link, const struct rb_keys *keys, struct rb_text member,
+                  rb_link_reply_fn *fn, void *ctx);
+
+#endif
