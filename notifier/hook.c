@@ -185,18 +185,21 @@ static struct rb_grant *grant_as_asked(const struct question *q) {
     return rb_grant_of(channels, count);
 }
 
+static struct rb_hook_answer refusal(const struct question *q, int status) {
+    rb_count(q->hook->server, RB_COUNT_HOOK_REFUSED, 1);
+    return (struct rb_hook_answer){
+        .status = status,
+        .problem = status == 401 ? "The web app does not know who this is."
+                                 : "The web app does not allow this."};
+}
+
 static struct rb_hook_answer read_answer(const struct question *q,
                                          const struct rb_hook_result *result) {
     struct rb_hook_answer answer = {0};
     const char *why = "out of memory";
     int status = result->http_status;
-    if (status == 401 || status == 403 || status / 100 == 3) {
-        rb_count(q->hook->server, RB_COUNT_HOOK_REFUSED, 1);
-        answer.status = status == 401 ? 401 : 403;
-        answer.problem = status == 401 ? "The web app does not know who this is."
-                                       : "The web app does not allow this.";
-        return answer;
-    }
+    if (status == 401 || status == 403 || status / 100 == 3)
+        return refusal(q, status == 401 ? 401 : 403);
     if (status / 100 != 2) {
         log_failure(q->hook, result, status == 0 ? result->why : "the app's own trouble");
         return no_answer();
@@ -210,6 +213,11 @@ static struct rb_hook_answer read_answer(const struct question *q,
     if (!answer.grant) {
         log_failure(q->hook, result, why);
         return no_answer();
+    }
+    int64_t expires = rb_grant_expires(answer.grant);
+    if (expires > 0 && expires <= rb_clock_unix_ms()) {
+        rb_grant_unref(answer.grant);
+        return refusal(q, 403);
     }
     rb_count(q->hook->server, RB_COUNT_HOOK_ALLOWED, 1);
     return answer;

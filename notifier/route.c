@@ -69,12 +69,23 @@ static void refuse_origin(struct rb_exchange *x) {
     refuse_counted(x, &verdict);
 }
 
+static void answer_head(struct rb_exchange *x, const struct rb_wait *wait) {
+    struct rb_buffer fields;
+    rb_buffer_init(&fields, 4096);
+    rb_transport_fields(x, &fields);
+    rb_exchange_answer(x, 200, rb_transport_of(wait->transport)->content_type,
+                       RB_TEXT(""), rb_buffer_view(&fields));
+    rb_buffer_fini(&fields);
+}
+
 static void on_admitted(struct rb_exchange *x, const struct rb_wait *wait,
                         const struct rb_verdict *verdict) {
     if (verdict->status != 0)
         refuse_counted(x, verdict);
     else if (rb_exchange_gone(x))
         return;
+    else if (rb_exchange_request(x)->method == RB_HTTP_HEAD)
+        answer_head(x, wait);
     else if (rb_result_is_asked(x, wait))
         rb_result_answer(x, wait);
     else
@@ -91,15 +102,6 @@ static bool comes_from_elsewhere(const struct rb_exchange *x,
     return wait->callback[0] != '\0' &&
            rb_text_is(rb_http_header(request, "sec-fetch-site"), "cross-site") &&
            !rb_admit_origin(origins_of(x), RB_TEXT("null"));
-}
-
-static void answer_head(struct rb_exchange *x, const struct rb_wait *wait) {
-    struct rb_buffer fields;
-    rb_buffer_init(&fields, 4096);
-    rb_transport_fields(x, &fields);
-    rb_exchange_answer(x, 200, rb_transport_of(wait->transport)->content_type,
-                       RB_TEXT(""), rb_buffer_view(&fields));
-    rb_buffer_fini(&fields);
 }
 
 /* A proxy that was not told to pass Upgrade on leaves the key behind as its trace. */
@@ -134,8 +136,6 @@ static void handle_wait(struct rb_exchange *x) {
         refuse(x, &bad);
     else if (request->method == RB_HTTP_HEAD && request->upgrade_websocket)
         rb_route_not_allowed(x, "GET");
-    else if (request->method == RB_HTTP_HEAD)
-        answer_head(x, &wait);
     else if (comes_from_elsewhere(x, &wait))
         refuse_origin(x);
     else

@@ -141,6 +141,8 @@ def test_each_transport(redis, app, asking, kind):
         (grant(["*"]), 200),
         (grant(["b"]), 403),
         (grant([]), 403),
+        (grant(["a"], exp=1000), 403),
+        (grant(["a"], exp="soon"), 503),
         ((401, "who?", "text/plain"), 401),
         ((403, "", ""), 403),
         ((302, "", ""), 403),

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from peers.clients import Closed, Sse, Stream, WebSocket, get, poll, post
+from peers.clients import Closed, Sse, Stream, WebSocket, ask, get, poll, post
 from peers.process import wait_until
 from peers.tokens import encode, token
 
@@ -279,6 +279,16 @@ def test_refresh(redis, guarded):
         ws.send_json({"token": token("c")})
         assert ws.event()["event"] == "revoked"
         assert ws.close_code() == 1008
+
+
+def test_head_and_options(redis, guarded):
+    served = guarded()
+    assert ask(f"{served.url}/wait/a", "HEAD").status == 401
+    assert ask(f"{served.url}/wait/a?token={token('b')}", "HEAD").status == 403
+    assert ask(f"{served.url}/wait/a?token={token('a')}", "HEAD").status == 200
+    preflight = ask(f"{served.url}/wait/a", "OPTIONS", {"Origin": "https://a.example"})
+    assert preflight.status == 204
+    assert "Authorization" in preflight.headers["access-control-allow-headers"]
 
 
 def test_open_mode_has_no_tokens(redis, notifier):
