@@ -59,13 +59,24 @@ void rb_admit_preflight(const struct rb_list *origins,
                                  "Access-Control-Max-Age: 86400\r\n");
 }
 
-/* "https://shop.example.com" and "shop.example.com" name one host. */
+/* "shop.example.com:8443" and "[::1]:80" without the port. */
+static struct rb_text without_port(struct rb_text host) {
+    const char *colon = host.len > 0 ? memrchr(host.at, ':', host.len) : NULL;
+    const char *bracket = host.len > 0 ? memrchr(host.at, ']', host.len) : NULL;
+    return colon && colon > bracket ? rb_text(host.at, (size_t)(colon - host.at)) : host;
+}
+
+/* "https://shop.example.com" and "shop.example.com" name one host. A proxy may hand the
+ * host on without its port; cookies know no ports either. */
 static bool is_own_host(struct rb_text origin, struct rb_text host) {
     const char *slashes = memmem(origin.at, origin.len, "://", 3);
     if (!slashes || host.len == 0)
         return false;
     size_t skipped = (size_t)(slashes - origin.at) + 3;
-    return rb_text_equal_nocase(rb_text(origin.at + skipped, origin.len - skipped), host);
+    struct rb_text own = rb_text(origin.at + skipped, origin.len - skipped);
+    if (without_port(host).len == host.len)
+        own = without_port(own);
+    return rb_text_equal_nocase(own, host);
 }
 
 bool rb_admit_cookies(const struct rb_list *origins,

@@ -75,8 +75,50 @@ static void preflight(void **state) {
     rb_buffer_fini(&fields);
 }
 
+/* Host, Origin and Sec-Fetch-Site; NULL: not there. */
+static bool cookies_count(const struct rb_list *origins, const char *host,
+                          const char *origin, const char *site) {
+    const char *const fields[][2] = {
+        {"host", host}, {"origin", origin}, {"sec-fetch-site", site}};
+    struct rb_http_request request = {.header_count = 0};
+    for (size_t i = 0; i < 3; i++)
+        if (fields[i][1])
+            request.headers[request.header_count++] = (struct rb_http_header){
+                rb_text_of(fields[i][0]), rb_text_of(fields[i][1])};
+    return rb_admit_cookies(origins, &request);
+}
+
+static void cookies(void **state) {
+    (void)state;
+    const char *host = "shop.example";
+    assert_true(cookies_count(&open_list, host, NULL, NULL));
+    assert_true(cookies_count(&open_list, host, NULL, "same-origin"));
+    assert_true(cookies_count(&open_list, host, NULL, "same-site"));
+    assert_true(cookies_count(&open_list, host, NULL, "none"));
+    assert_false(cookies_count(&open_list, host, NULL, "cross-site"));
+    assert_true(cookies_count(&open_list, host, "https://shop.example", NULL));
+    assert_true(cookies_count(&open_list, host, "https://Shop.Example", NULL));
+    assert_true(cookies_count(&open_list, host, "https://shop.example:8443", NULL));
+    assert_true(
+        cookies_count(&open_list, "shop.example:80", "http://shop.example:80", NULL));
+    assert_false(
+        cookies_count(&open_list, "shop.example:80", "http://shop.example:81", NULL));
+    assert_false(cookies_count(&open_list, host, "https://evil.example", NULL));
+    assert_false(cookies_count(&open_list, host, "https://b.example", NULL));
+    assert_false(cookies_count(&open_list, host, "https://shop.example.evil", NULL));
+    assert_false(cookies_count(&open_list, host, "https://evilshop.example", NULL));
+    assert_false(cookies_count(&open_list, host, "null", NULL));
+    assert_false(cookies_count(&open_list, host, "", NULL));
+    assert_false(cookies_count(&open_list, NULL, "https://", NULL));
+    assert_true(cookies_count(&open_list, "[::1]", "http://[::1]:8080", NULL));
+    assert_false(cookies_count(&open_list, "[::1]", "http://[::2]", NULL));
+    assert_true(cookies_count(&list, host, "https://a.example", NULL));
+    assert_false(cookies_count(&list, host, "https://evil.example", NULL));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(origins), cmocka_unit_test(cors),
-                                       cmocka_unit_test(preflight)};
+                                       cmocka_unit_test(preflight),
+                                       cmocka_unit_test(cookies)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
