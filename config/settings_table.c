@@ -167,10 +167,11 @@ const struct rb_setting rb_settings_table[] = {
      .max = 30 * DAY, .reloads = true,
      .meaning = "How long a channel is kept after its last event."},
 
-    {ROW(channels, max_data), .type = RB_SETTING_BYTES, .standard = "256KiB",
-     .min = KIB, .max = 16 * 1024 * KIB, .reloads = true,
-     .meaning = "A result with more bytes is kept beside its channel, and its event has a "
-                "link to it."},
+    {ROW(channels, max_data), .type = RB_SETTING_BYTES, .standard = "256KiB", .min = KIB,
+     .max = 16 * 1024 * KIB, .reloads = true,
+     .meaning =
+         "A result with more bytes is kept beside its channel, and its event has a "
+         "link to it."},
 
     {ROW(worker, services), .type = RB_SETTING_STRING, .standard = "services",
      .expected = "a folder", .valid = not_empty, .reloads = true,
@@ -259,9 +260,10 @@ const struct rb_setting rb_settings_table[] = {
      .expected = "a file, or nothing",
      .valid = is_path_or_empty,
      .reloads = true,
-     .meaning = "The certificate for addresses with `tls://`, PEM, with what leads to its "
-                "root behind it. Relative paths as with `worker.services`. SIGHUP reads "
-                "it again, whether its name has changed or not."},
+     .meaning =
+         "The certificate for addresses with `tls://`, PEM, with what leads to its "
+         "root behind it. Relative paths as with `worker.services`. SIGHUP reads "
+         "it again, whether its name has changed or not."},
     {.key = "notifier.tls.key",
      .offset = AT(notifier, tls_key),
      .type = RB_SETTING_STRING,

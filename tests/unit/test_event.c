@@ -75,6 +75,8 @@ static void tells_where_it_is_from(void **state) {
     origin = (struct rb_event_origin){.missing = RB_TEXT("[\"a\"]")};
     rb_event_done(&out, &from, RB_TEXT("{}"));
     assert_out(HEAD("done") ",\"missing\":[\"a\"],\"data\":{}}");
+    rb_event_done_linked(&out, &head, RB_TEXT("/wait/c?result=j"), 70000);
+    assert_out(HEAD("done") ",\"link\":\"/wait/c?result=j\",\"bytes\":70000}");
     struct rb_event_error error = {RB_FAIL_CONNECT, "no", 0};
     rb_event_part_retrying(&out, &head, RB_TEXT("x"), 1, 20, &error);
     assert_out(HEAD("retrying") ",\"part\":\"x\",\"attempt\":1,\"delay\":20,\"error\":{"

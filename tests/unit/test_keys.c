@@ -72,6 +72,10 @@ static void test_the_longest_names_fit(void **state) {
     assert_int_equal(key.len, 128 + 2 + 128 + 6);
     rb_key_queue(&longest, rb_text(name, 128), &key);
     assert_int_equal(key.len, 128 + 7 + 128);
+    rb_key_result(&longest, rb_text(name, 128), rb_text(name, 128), &key);
+    assert_int_equal(key.len, 128 + 2 + 128 + 9 + 128);
+    rb_key_cache(&longest, rb_text(name, 64), rb_text(name, 32), &key);
+    assert_int_equal(key.len, 128 + 7 + 64 + 1 + 32);
 }
 
 static void test_a_channel_is_found_in_its_name(void **state) {
