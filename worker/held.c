@@ -16,7 +16,9 @@
 
 #define AT_ONCE 1000 /* numbers in one command */
 #define NUMBER_MAX 21
-#define RETRY_S 1.0 /* after Redis refused */
+#define RETRY_S 1.0    /* after Redis refused */
+#define ENOUGH 32      /* settled jobs that need not wait for others */
+#define GATHER_S 0.001 /* how long fewer wait, while others are in flight */
 #define DEAD_KEPT "10000"
 #define DEAD_KEPT_MS "2592000000" /* 30 days */
 
@@ -34,6 +36,8 @@ struct rb_held {
     struct rb_worker *worker;
     struct batch settled, returned;
     ev_timer retry;
+    ev_timer gather;
+    bool gathered; /* long enough */
     bool comparing;
     enum leaving leaving;
 };
@@ -42,12 +46,20 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents) {
     (void)loop, (void)timer, (void)revents; /* the turn's end sends */
 }
 
+static void on_gathered(struct ev_loop *loop, ev_timer *timer, int revents) {
+    struct rb_held *held = timer->data;
+    (void)loop, (void)revents;
+    held->gathered = true;
+}
+
 struct rb_held *rb_held_new(struct rb_worker *w) {
     struct rb_held *held = calloc(1, sizeof *held);
     if (!held)
         return NULL;
     held->worker = w;
     ev_timer_init(&held->retry, on_retry, RETRY_S, 0.0);
+    ev_timer_init(&held->gather, on_gathered, GATHER_S, 0.0);
+    held->gather.data = held;
     return held;
 }
 
@@ -55,6 +67,7 @@ void rb_held_free(struct rb_held *held) {
     if (!held)
         return;
     ev_timer_stop(held->worker->loop, &held->retry);
+    ev_timer_stop(held->worker->loop, &held->gather);
     free(held->settled.at);
     free(held->returned.at);
     free(held);
@@ -146,11 +159,29 @@ static void send_batch(struct rb_worker *w, struct batch *batch,
     rb_link_script(w->link, script, 2, keys, count, args, fn, w);
 }
 
+/* A dead worker's jobs that were not settled yet are called once more; so it is not long
+ * that they wait to be settled together. */
+static bool is_gathering(struct rb_worker *w) {
+    struct rb_held *held = w->held;
+    if (held->gathered || held->settled.count >= ENOUGH || w->flights.count == 0)
+        return false;
+    if (held->settled.count > 0 && !ev_is_active(&held->gather)) {
+        ev_timer_set(&held->gather, GATHER_S, 0.0);
+        ev_timer_start(w->loop, &held->gather);
+    }
+    return true;
+}
+
 void rb_held_turn(struct rb_worker *w) {
-    if (!w->ready || ev_is_active(&w->held->retry))
+    struct rb_held *held = w->held;
+    if (!w->ready || ev_is_active(&held->retry))
         return;
-    send_batch(w, &w->held->settled, &rb_script_settle, on_settled);
-    send_batch(w, &w->held->returned, &rb_script_giveback, on_returned);
+    if (!is_gathering(w)) {
+        ev_timer_stop(w->loop, &held->gather);
+        held->gathered = false;
+        send_batch(w, &held->settled, &rb_script_settle, on_settled);
+    }
+    send_batch(w, &held->returned, &rb_script_giveback, on_returned);
 }
 
 void rb_held_settle(struct rb_flight *f) {

@@ -101,6 +101,37 @@ static void test_no_room(void **state) {
     assert_int_equal(seen.want, 1);
 }
 
+/* Of a queue that has more, a busy worker does not fetch each job by itself. */
+static void test_few_free_slots_gather(void **state) {
+    struct rb_worker *w = *state;
+    w->limit = 100;
+    turn(w, 1, 0);
+    w->flights.count = 95;
+    rb_claims_answered(w, 95, true);
+    turn(w, 1, 0);
+    w->flights.count = 88; /* as many are free as are worth a question */
+    turn(w, 2, 0);
+    assert_int_equal(seen.want, 12);
+    w->flights.count = 99;
+    rb_claims_answered(w, 11, true);
+    turn(w, 2, 0);
+    ev_run(w->loop, EVRUN_ONCE); /* a millisecond has passed */
+    turn(w, 3, 0);
+    assert_int_equal(seen.want, 1);
+}
+
+/* What was pushed to an idle queue is fetched at once, however few slots are free. */
+static void test_news_do_not_gather(void **state) {
+    struct rb_worker *w = *state;
+    w->limit = 100;
+    w->flights.count = 99;
+    turn(w, 1, 0);
+    rb_claims_answered(w, 0, false);
+    turn(w, 1, 1);
+    rb_claims_poke(w);
+    turn(w, 2, 1);
+}
+
 static void test_batches_are_bounded(void **state) {
     struct rb_worker *w = *state;
     w->limit = 100000;
@@ -142,6 +173,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_poke_while_asking_is_not_lost, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_few_free_slots_gather, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_news_do_not_gather, setup, teardown),
         cmocka_unit_test_setup_teardown(test_batches_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_before_it_is_ready, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_claims_wait_a_moment, setup,
