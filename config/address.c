@@ -69,12 +69,21 @@ bool rb_address_is_listen(struct rb_text text) {
            (rb_text_is(host, "*") || is_bracketed_v6(host) || is_host(host));
 }
 
-bool rb_address_is_tls_listen(struct rb_text text) {
-    struct rb_text prefix = RB_TEXT("tls://");
-    if (!rb_text_starts(text, prefix))
-        return rb_address_is_listen(text);
-    struct rb_text rest = rb_text(text.at + prefix.len, text.len - prefix.len);
-    return !rb_text_starts(rest, RB_TEXT("unix:")) && rb_address_is_listen(rest);
+/* Takes the prefix off; false when it is not there. */
+static bool take_prefix(struct rb_text *text, struct rb_text prefix) {
+    if (!rb_text_starts(*text, prefix))
+        return false;
+    *text = rb_text(text->at + prefix.len, text->len - prefix.len);
+    return true;
+}
+
+bool rb_address_is_notifier_listen(struct rb_text text) {
+    if (take_prefix(&text, RB_TEXT("tls://")) && rb_text_starts(text, RB_TEXT("unix:")))
+        return false;
+    /* systemd.socket(5), FileDescriptorName=: what of it one would type. */
+    if (take_prefix(&text, RB_TEXT("systemd:")))
+        return text.len <= 255 && all_among(text, "-_.@");
+    return rb_address_is_listen(text);
 }
 
 bool rb_address_is_origin(struct rb_text text) {

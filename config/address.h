@@ -11,8 +11,9 @@
  * asks the kernel for one. */
 bool rb_address_is_listen(struct rb_text text);
 
-/* The same, or tls:// before anything but unix:. */
-bool rb_address_is_tls_listen(struct rb_text text);
+/* What the notifier's may be: also systemd:NAME, sockets that a service manager passes
+ * under that name; and tls:// before anything but unix:. */
+bool rb_address_is_notifier_listen(struct rb_text text);
 
 /* An origin as browsers send it (RFC 6454 §6.2): scheme://host[:port] in lower case,
  * nothing behind; or "*". */

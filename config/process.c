@@ -16,6 +16,9 @@
 
 #include "config/text.h"
 
+#define PASSED_FIRST 3 /* SD_LISTEN_FDS_START */
+#define PASSED_MAX 1024
+
 /* In a child of the supervisor: where its words for systemd go, see
  * rb_process_notify_through. The process's own, like its standard streams. */
 static int parent_fd = -1;
@@ -88,6 +91,30 @@ int64_t rb_process_watchdog_ms(void) {
         return 0;
     int64_t half_ms = usec / 2000;
     return half_ms > 0 ? half_ms : 1;
+}
+
+static int64_t number_of(const char *variable) {
+    int64_t n;
+    return rb_text_int64(rb_text_of(getenv(variable)), &n) == RB_OK ? n : 0;
+}
+
+int rb_process_passed(struct rb_text name, int nth) {
+    struct rb_text names = rb_text_of(getenv("LISTEN_FDNAMES")), this;
+    if (number_of("LISTEN_PID") != getpid())
+        return -1;
+    int64_t count = number_of("LISTEN_FDS");
+    for (int64_t i = 0; i < count && i < PASSED_MAX; i++) {
+        if (!rb_text_next(&names, ':', &this))
+            this = RB_TEXT("unknown"); /* what systemd calls one without a name */
+        if (!rb_text_equal(this, name) || nth-- > 0)
+            continue;
+        int fd = PASSED_FIRST + (int)i, flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+            fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+            return -1;
+        return fd;
+    }
+    return -1;
 }
 
 static void on_stop(struct ev_loop *loop, ev_signal *w, int events) {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "config/status.h"
+#include "config/text.h"
 
 /* Raises RLIMIT_NOFILE to the hard limit and returns how many descriptors may be open
  * now. Ignores SIGPIPE. Makes sure that 0, 1 and 2 are open. */
@@ -24,6 +25,11 @@ void rb_process_notify_through(int fd);
 /* Half of $WATCHDOG_USEC in ms when systemd watches this process, else 0: send
  * "WATCHDOG=1" that often, from the loop, so that a hung loop is seen. */
 int64_t rb_process_watchdog_ms(void);
+
+/* A socket that a service manager opened for us and passed, sd_listen_fds(3): the nth
+ * (from 0) of those with this FileDescriptorName, close-on-exec and not blocking; -1 when
+ * there are not so many. Of the process that was started alone, not of its children. */
+int rb_process_passed(struct rb_text name, int nth);
 
 /* SIGTERM, SIGINT → on_stop (a second one of them calls it again: hurry), SIGHUP →
  * on_reload (may be NULL: ignored), as watchers that do not keep the loop alive. */

@@ -111,7 +111,7 @@ static bool is_cookie_or_empty(struct rb_text text) {
 }
 
 #define LISTEN "an address to listen on: host:port, [v6]:port, *:port or unix:/path"
-#define LISTEN_TLS LISTEN ", or tls://host:port"
+#define LISTEN_TLS LISTEN ", tls://host:port, or systemd:NAME"
 #define PREFIX                                                                           \
     "1 to 128 printable ASCII characters without spaces, braces only as one {tag}"
 #define NETWORK                                                                          \
@@ -231,10 +231,11 @@ const struct rb_setting rb_settings_table[] = {
          "Where `/metrics` and `/healthz` of the worker are served; empty: nowhere."},
 
     {ROW(notifier, listen), .type = RB_SETTING_LIST, .standard = "127.0.0.1:8080",
-     .min = 1, .max = 16, .expected = LISTEN_TLS, .valid = rb_address_is_tls_listen,
-     .meaning = "Where browsers are served; `tls://` before an address: over TLS."},
+     .min = 1, .max = 16, .expected = LISTEN_TLS, .valid = rb_address_is_notifier_listen,
+     .meaning = "Where browsers are served; `tls://` before an address: over TLS; "
+                "`systemd:NAME`: sockets that are passed."},
     {ROW(notifier, admin), .type = RB_SETTING_LIST, .standard = "127.0.0.1:8081",
-     .max = 16, .expected = LISTEN_TLS, .valid = rb_address_is_tls_listen,
+     .max = 16, .expected = LISTEN_TLS, .valid = rb_address_is_notifier_listen,
      .meaning =
          "Where the web app enqueues and publishes, and `/metrics` is served. Keep "
          "it away from browsers."},

@@ -11,10 +11,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "config/process.h"
 #include "notifier/listener.h"
 
 #define BACKLOG 4096
 #define TLS "tls://"
+#define PASSED "systemd:"
 #define MODE_PUBLIC 0666u /* whom it lets in is decided by what it serves */
 #define MODE_ADMIN 0660u  /* whom it lets in is decided by its mode */
 
@@ -240,7 +242,68 @@ static enum rb_status claim_unix(struct rb_addresses *addresses, enum rb_side si
     return status;
 }
 
+/* --- passed ones --- */
+
+/* Only the one who opened it closes it for good: connections wait in it from one process
+ * to the next. */
+static enum rb_status take_passed(struct rb_address *address, int fd, const char *text,
+                                  struct rb_error *error) {
+    int listens = 0;
+    socklen_t len = sizeof listens;
+    char resolved[sizeof(struct sockaddr_un) + 8];
+    const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&address->at;
+    address->fd = fd;
+    address->len = sizeof address->at;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address->at, &address->len) != 0)
+        return fail(error, text, "can't be used");
+    if (!listens)
+        return rb_error_set(error, NULL, 0, 0,
+                            "%s: a socket was passed that does not "
+                            "listen",
+                            text);
+    if (un->sun_family == AF_UNIX) {
+        snprintf(resolved, sizeof resolved, "unix:%.*s", (int)sizeof un->sun_path,
+                 un->sun_path);
+    } else {
+        set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        describe(&address->at, resolved, sizeof resolved);
+    }
+    address->text = rb_text_copy(rb_text_of(resolved));
+    return address->text ? RB_OK : RB_NOMEM;
+}
+
+static enum rb_status claim_passed(struct rb_addresses *addresses, enum rb_side side,
+                                   const char *text, const char *name,
+                                   struct rb_error *error) {
+    enum rb_status status = RB_OK;
+    int nth = 0, fd;
+    while (status == RB_OK && (fd = rb_process_passed(rb_text_of(name), nth)) >= 0) {
+        struct rb_address *address = add(addresses, side);
+        status = address ? take_passed(address, fd, text, error) : too_many(error, text);
+        nth++;
+    }
+    if (nth > 0)
+        return status;
+    rb_error_set(error, NULL, 0, 0,
+                 "%s: no socket of that name was passed to this process", text);
+    return RB_SYSTEM;
+}
+
 /* --- all of them --- */
+
+static bool starts(const char *text, const char *prefix) {
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static enum rb_status claim_one(struct rb_addresses *addresses, enum rb_side side,
+                                const char *text, bool keep, struct rb_error *error) {
+    if (starts(text, "unix:"))
+        return claim_unix(addresses, side, text, error);
+    if (starts(text, PASSED))
+        return claim_passed(addresses, side, text, text + strlen(PASSED), error);
+    return claim_host(addresses, side, text, keep, error);
+}
 
 static enum rb_status claim_list(struct rb_addresses *addresses, enum rb_side side,
                                  const struct rb_list *list, bool keep,
@@ -248,12 +311,9 @@ static enum rb_status claim_list(struct rb_addresses *addresses, enum rb_side si
     for (size_t i = 0; i < list->count; i++) {
         const char *text = list->items[i];
         size_t before = addresses->count;
-        bool tls = strncmp(text, TLS, sizeof TLS - 1) == 0;
+        bool tls = starts(text, TLS);
         enum rb_status status =
-            strncmp(text, "unix:", 5) == 0
-                ? claim_unix(addresses, side, text, error)
-                : claim_host(addresses, side, tls ? text + sizeof TLS - 1 : text, keep,
-                             error);
+            claim_one(addresses, side, tls ? text + strlen(TLS) : text, keep, error);
         if (status != RB_OK)
             return status;
         for (size_t n = before; n < addresses->count; n++)

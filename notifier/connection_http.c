@@ -11,6 +11,8 @@
 #include "notifier/transport.h"
 
 #define HEAD_BYTES ((size_t)16 * 1024)
+#define ANSWERED 1u   /* bit of the connection: it is not the first request any more */
+#define FIRST_MS 1000 /* to ask, when the process is to end */
 #define IDLE_MS 65000 /* between two requests; longer than nginx keeps its side */
 #define AHEAD_BYTES ((size_t)64 * 1024) /* of requests behind the one being answered */
 #define SPARE_PARSERS (sizeof((struct rb_server *)0)->spare_parsers[0] / sizeof(void *))
@@ -172,6 +174,7 @@ static void finish(struct rb_exchange *x, const struct rb_buffer *out) {
     if (!c)
         return;
     c->work = NULL;
+    c->bits = ANSWERED;
     x->connection = NULL;
     rb_connection_send_buffer(c, out);
     if (x->close || x->ended || c->server->draining)
@@ -373,12 +376,18 @@ static void http_leave(struct rb_connection *c) {
         rb_exchange_detach(x);
 }
 
-/* A request that is being handled is answered first; `finish` closes then. */
+/* What was begun is answered first; `finish` closes then. Who has not asked anything yet
+ * may: we accepted it, and nobody else will answer. Who was answered and is idle expects
+ * that its connection may end (RFC 9112 §9.5). */
 static void http_stop(struct rb_connection *c) {
     struct rb_exchange *x = c->work;
     void (*fn)(void *, struct rb_exchange *) = x ? x->on_stop : NULL;
-    if (!x || !x->whole) {
+    if (!x && (c->bits & ANSWERED)) {
         rb_connection_doom(c, RB_COUNTS, NULL);
+    } else if (!x) {
+        rb_connection_timer(c, FIRST_MS);
+    } else if (!x->whole) {
+        rb_connection_timer(c, c->server->settings->notifier.head_timeout);
     } else if (fn) {
         x->on_stop = NULL;
         fn(x->stop_ctx, x);

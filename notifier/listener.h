@@ -34,9 +34,10 @@ struct rb_addresses {
 
 /* "host:port", "[v6]:port", "*:port" (both families), the same behind "tls://", and
  * "unix:/path[?mode=0660]" are resolved and bound, or tried where each process shall bind
- * for itself (SO_REUSEPORT). Port 0 becomes the port that the system chose. RB_INVALID,
- * RB_SYSTEM or RB_NOMEM with a sentence in *error that names the address. Nothing stays
- * open on failure. */
+ * for itself (SO_REUSEPORT). Port 0 becomes the port that the system chose.
+ * "systemd:NAME" takes all sockets that were passed under that name; the processes share
+ * them. RB_INVALID, RB_SYSTEM or RB_NOMEM with a sentence in *error that names the
+ * address. Nothing stays open on failure. */
 RB_MUST_CHECK enum rb_status rb_addresses_claim(const struct rb_settings *settings,
                                                 int processes,
                                                 struct rb_addresses *addresses,

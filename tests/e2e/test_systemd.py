@@ -11,7 +11,8 @@ import pytest
 from peers.process import BUILD, ROOT, patience
 
 UNITS = ["ringback-worker.service", "ringback-notifier.service",
-         "ringback-worker-drain.service", "ringback-worker-drain.timer"]  # fmt: skip
+         "ringback-worker-drain.service", "ringback-worker-drain.timer",
+         "ringback-notifier.socket"]  # fmt: skip
 
 with_systemd = pytest.mark.skipif(
     not shutil.which("systemd-analyze"), reason="systemd is not on this machine"

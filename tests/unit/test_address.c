@@ -62,7 +62,7 @@ static void listen_addresses(void **state) {
     assert_false(rb_address_is_listen(rb_text("a\0b:80", 6)));
 }
 
-static void listen_addresses_with_tls(void **state) {
+static void listen_addresses_of_the_notifier(void **state) {
     (void)state;
     static const char *const right[] = {"tls://127.0.0.1:8443",
                                         "tls://*:443",
@@ -71,12 +71,24 @@ static void listen_addresses_with_tls(void **state) {
                                         "127.0.0.1:8080",
                                         "unix:/run/x.sock",
                                         NULL};
-    static const char *const wrong[] = {
-        "tls://",        "tls://a",         "tls:a:80",      "tls:/a:80", "TLS://a:80",
-        "tls://unix:/x", "tls://tls://a:1", "https://a:443", "",          NULL};
-    check_all(rb_address_is_tls_listen, right, true);
-    check_all(rb_address_is_tls_listen, wrong, false);
+    static const char *const wrong[] = {"tls://",
+                                        "tls://a",
+                                        "tls:a:80",
+                                        "tls:/a:80",
+                                        "TLS://a:80",
+                                        "tls://unix:/x",
+                                        "systemd:",
+                                        "systemd:a:b",
+                                        "systemd:a b",
+                                        "systemd:/a",
+                                        "tls://tls://a:1",
+                                        "https://a:443",
+                                        "",
+                                        NULL};
+    check_all(rb_address_is_notifier_listen, right, true);
+    check_all(rb_address_is_notifier_listen, wrong, false);
     assert_false(rb_address_is_listen(RB_TEXT("tls://127.0.0.1:8443")));
+    assert_false(rb_address_is_listen(RB_TEXT("systemd:web")));
 }
 
 static void origins(void **state) {
@@ -115,7 +127,7 @@ static void origins(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listen_addresses),
-        cmocka_unit_test(listen_addresses_with_tls),
+        cmocka_unit_test(listen_addresses_of_the_notifier),
         cmocka_unit_test(origins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

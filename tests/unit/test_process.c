@@ -202,9 +202,48 @@ static void random_texts_differ(void **state) {
     assert_true(rb_process_random() != rb_process_random());
 }
 
+/* In a child: descriptors from 3 on are what was passed. */
+static void takes_passed_sockets(void **state) {
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        char self[32];
+        snprintf(self, sizeof self, "%ld", (long)getpid());
+        for (int fd = 3; fd <= 6; fd++)
+            if (dup2(STDERR_FILENO, fd) != fd)
+                _exit(1);
+        if (rb_process_passed(RB_TEXT("web"), 0) != -1)
+            _exit(2); /* nothing is said */
+        setenv("LISTEN_FDS", "4", 1);
+        setenv("LISTEN_FDNAMES", "web::web", 1);
+        setenv("LISTEN_PID", "1", 1);
+        if (rb_process_passed(RB_TEXT("web"), 0) != -1)
+            _exit(3); /* said to another process */
+        setenv("LISTEN_PID", self, 1);
+        if (rb_process_passed(RB_TEXT("web"), 0) != 3 ||
+            rb_process_passed(RB_TEXT("web"), 1) != 5 ||
+            rb_process_passed(RB_TEXT("web"), 2) != -1 ||
+            rb_process_passed(RB_TEXT("unknown"), 0) != 6 ||
+            rb_process_passed(RB_TEXT("we"), 0) != -1)
+            _exit(4);
+        if ((fcntl(3, F_GETFD) & FD_CLOEXEC) == 0 ||
+            (fcntl(3, F_GETFL) & O_NONBLOCK) == 0)
+            _exit(5);
+        setenv("LISTEN_FDS", "100", 1);
+        setenv("LISTEN_FDNAMES", "a:b:c:d:e:f", 1);
+        close(8);
+        _exit(rb_process_passed(RB_TEXT("f"), 0) == -1 ? 0 : 6);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prepares),
+        cmocka_unit_test(takes_passed_sockets),
         cmocka_unit_test(notifies_systemd),
         cmocka_unit_test(notifies_the_parent),
         cmocka_unit_test(reads_the_watchdog),
