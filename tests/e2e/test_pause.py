@@ -3,7 +3,7 @@
 import time
 
 from peers.clients import ask, get, post
-from peers.process import wait_until
+from peers.process import patience, wait_until
 
 
 def quote(channel, **more):
@@ -18,13 +18,13 @@ def test_a_queue(redis, service, worker, ringback):
     service.define("quote", "/")
     assert ringback("pause", "b", check=True).stdout == "1 paused\n"
     assert ringback("pause", "b", check=True).stdout == "0 paused\n"
-    daemon = worker(queues=["a", "b"], lease="30s")
+    daemon = worker(queues=["a", "b"], lease="5m")
     redis.push(*(quote(f"b{n}") for n in range(10)), queue="b")
     redis.push(quote("a0"), queue="a")
     assert done(redis, "a0")["event"] == "done"  # the other one goes on
     before = daemon.cpu_seconds(), redis.client.info("stats")["total_commands_processed"]
     time.sleep(0.5)
-    assert daemon.cpu_seconds() - before[0] < 0.1  # nobody asks again and again
+    assert daemon.cpu_seconds() - before[0] < 0.1 * patience(1)  # nobody asks again and again
     assert redis.client.info("stats")["total_commands_processed"] - before[1] < 50
     assert redis.client.llen("ringback:queue:b") == 10
     redis.push(quote("a1"), queue="a")
@@ -33,7 +33,7 @@ def test_a_queue(redis, service, worker, ringback):
     assert ringback("resume", "b", check=True).stdout == "1 resumed\n"
     for n in range(10):
         assert done(redis, f"b{n}")["event"] == "done"
-    assert time.monotonic() - begun < 5  # they are told: the heartbeat would be 6 s
+    assert time.monotonic() - begun < min(patience(5), 50)  # told: a heartbeat is each minute
 
 
 def test_pausing_while_it_works(redis, service, worker, ringback):
