@@ -63,14 +63,14 @@ def test_the_old_master_comes_back_as_a_replica(sentinels, service, worker, noti
     worker(settings), notifier(settings)
     sentinels.fail_over()
     sentinels.master.start()
-    wait_until(lambda: sentinels.master.client.role()[0] == "slave", 30, "it to be a replica")
+    wait_until(lambda: sentinels.is_now(sentinels.master, "slave"), 30, "it to be a replica")
     for n in range(10):
         sentinels.replica.push(quote(f"c{n}"))
         assert done(sentinels.replica, f"c{n}")["event"] == "done"
 
 
 def test_a_failover_by_command_loses_nothing(sentinels, service, worker, notifier):
-    """The master lives on until it is demoted, which Sentinel does ten seconds later: its
+    """The master lives on until it is demoted, which Sentinel does some seconds later: its
     links are cut then, the new master is found, and nothing that was pushed is lost."""
     service.define("quote", "/")
     settings = {"redis": sentinels.settings()}

@@ -14,16 +14,21 @@ class Sentinels:
 
     def __init__(self, processes, down_after_ms=500, password=None):
         self._processes = processes
-        secret = ["--requirepass", password, "--masterauth", password] if password else []
-        self.master = RedisServer(processes, "master", tcp=True, args=secret, password=password)
+        args = ["--repl-diskless-sync-delay", "0"]
+        if password:
+            args += ["--requirepass", password, "--masterauth", password]
+        self.master = RedisServer(processes, "master", tcp=True, args=args, password=password)
         self.replica = RedisServer(
             processes, "replica", tcp=True, password=password,
-            args=["--replicaof", f"127.0.0.1 {self.master.port}", "--repl-diskless-sync-delay",
-                  "0", *secret])  # fmt: skip
+            args=["--replicaof", f"127.0.0.1 {self.master.port}", *args])  # fmt: skip
         wait_until(self._replicates, 20, "the replica to be in step")
         self.ports = [free_port() for _ in range(3)]
         self.nodes = [f"127.0.0.1:{port}" for port in self.ports]
         self.processes = [self._start(port, down_after_ms, password) for port in self.ports]
+        for node in range(3):
+            wait_until(lambda: self.ask(node, "MASTERS"), 20, "a Sentinel")
+            # They look and tell more often than each ten and two seconds.
+            self.ask(node, "DEBUG", "INFO-PERIOD", "500", "PUBLISH-PERIOD", "200")
         wait_until(lambda: all(self._knows_all(node) for node in range(3)), 20,
                    "the Sentinels to know each other")  # fmt: skip
 
@@ -59,14 +64,15 @@ class Sentinels:
         return {"url": "redis://127.0.0.1:1/0", "command_timeout": "1s",
                 "sentinel": {"master": self.NAME, "nodes": self.nodes}}  # fmt: skip
 
-    def _promoted(self):
-        try:  # the Sentinel cuts the links of those who spoke to a replica
-            return self.replica.client.role()[0] == "master"
+    @staticmethod
+    def is_now(server, role):
+        try:  # the Sentinel cuts the links of those who spoke to it in its old role
+            return server.client.role()[0] == role
         except redis_py.exceptions.ConnectionError:
             return False
 
     def wait_promoted(self):
-        wait_until(self._promoted, 30, "the failover")
+        wait_until(lambda: self.is_now(self.replica, "master"), 30, "the failover")
 
     def fail_over(self):
         self.master.kill()
