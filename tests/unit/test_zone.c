@@ -148,7 +148,10 @@ static void rules_that_are_none(void **state) {
 
 static void add_big(struct rb_buffer *out, uint64_t value, int bytes) {
     while (bytes-- > 0)
-        rb_buffer_char(out, bytes < 8 ? (char)(value >> 8 * bytes & 0xff) : '\0');
+        if (bytes < 8)
+            rb_buffer_char(out, (char)(value >> 8 * bytes & 0xff));
+        else
+            rb_buffer_char(out, '\0');
 }
 
 static void add_header(struct rb_buffer *out, char version, uint32_t times,
