@@ -21,6 +21,7 @@
     2000 /* an answer is there so long for those who wait in other processes */
 #define POLL_FIRST_S 0.02
 #define POLL_MAX_S 0.25
+#define COME_AGAIN_MS 500
 #define TOKEN_MAX 20
 
 enum stage {
@@ -348,22 +349,33 @@ static void follow(struct rb_flight *f, struct rb_question *q) {
     rb_flight_ask(f);
 }
 
+/* Too many wait here: it is better off in Redis, and asks again in a moment. */
+static void come_again(struct rb_flight *f) {
+    int64_t wait_ms = COME_AGAIN_MS + (int64_t)(rb_process_random() % COME_AGAIN_MS);
+    rb_finish_park(f, rb_worker_unix_ms(f->worker) + wait_ms);
+}
+
 void rb_coalesce_enter(struct rb_flight *f) {
     struct rb_worker *w = f->worker;
     const struct rb_cache_policy *policy = &f->definition->cache;
     struct rb_question *q = NULL;
     struct rb_key key;
-    if (!is_used(policy, w) || !rb_flights_may_wait(w) || !find_key(f, &key)) {
+    bool room = rb_flights_may_wait(w);
+    if (!is_used(policy, w) || !find_key(f, &key)) {
         rb_gate_enter(f);
         return;
     }
     if (policy->coalesce)
         HASH_FIND(hh, w->coalesce->questions, key.at, key.len, q);
-    if (q) {
+    if (q && room) {
         follow(f, q);
         return;
     }
-    q = question_new(f, &key);
+    if (q) {
+        come_again(f);
+        return;
+    }
+    q = room ? question_new(f, &key) : NULL;
     if (!q) {
         rb_gate_enter(f);
     } else if (w->mode->scripts) {

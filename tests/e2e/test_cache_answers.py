@@ -337,6 +337,24 @@ def test_secrets_are_nowhere_in_redis(redis, service, worker, processes):
     assert "s3cr3t" not in str(redis.events("c1"))
 
 
+def test_every_job_ends_once_whoever_dies(redis, service, worker):
+    define(service, "/v1/${symbol}?delay=0.3", cache={"coalesce": True, "ttl": "1s"})
+    workers = [worker(name=f"w{i}", lease="1s", max_in_flight=40) for i in range(3)]
+    jobs = [{"service": "quote", "channel": f"c{i}", "params": {"symbol": f"S{i % 7}"}}
+            for i in range(600)]  # fmt: skip
+    for start in range(0, 600, 200):
+        redis.push(*jobs[start : start + 200])
+        service.wait_calls(start // 200 + 1)
+        if start < 400:
+            workers.pop().kill()
+            workers.append(worker(name=f"again{start}", lease="1s", max_in_flight=40))
+    for i in range(600):
+        event = terminal(redis, f"c{i}", 30)
+        assert event["event"] == "done", event
+        assert len(redis.terminal(f"c{i}")) == 1
+    assert service.book()["total"] < 200
+
+
 # --------------------------------------------------------------------------- scripts
 @pytest.fixture
 def script(redis):
