@@ -5,7 +5,7 @@ import time
 
 import pytest
 from peers.clients import Closed, Sse, Stream, WebSocket, ask, get, poll, post
-from peers.process import wait_until
+from peers.process import patience, wait_until
 from peers.tokens import encode, token
 
 
@@ -220,17 +220,17 @@ def test_subscribe_is_checked(redis, guarded):
 
 def test_a_live_websocket_is_warned_and_ended(redis, guarded):
     served = guarded(warning="1s")
+    begun = time.time()
     with WebSocket(served.url, "b", query=f"?token={token('b', ttl=2)}") as ws:
-        begun = time.time()
         warning = ws.event()
         assert warning["event"] == "expiring"
-        assert 0.5 < time.time() - begun < 1.6
+        assert 0.9 < time.time() - begun < patience(1.6)
         assert abs(warning["expires"] / 1000 - begun - 2) < 0.5
         assert ws.event()["event"] == "expired"
         with pytest.raises(Closed) as closed:
             ws.recv()
         assert closed.value.args == (1008, "the token has expired")
-        assert 1.5 < time.time() - begun < 3
+        assert 1.9 < time.time() - begun < patience(3)
     assert metric(served, "ringback_notifier_closed_total", reason="expired") == 1
 
 
@@ -258,13 +258,14 @@ def test_a_poll_ends_with_its_token(redis, guarded):
     begun = time.time()
     query = f"?token={token('b', ttl=1)}"
     assert poll(served.url, "b", query=query).status == 204
-    assert time.time() - begun < 5
+    assert time.time() - begun < min(patience(5), 20)
     refused(poll(served.url, "b", query=query), 401, "invalid_token")
 
 
 def test_refresh(redis, guarded):
-    served = guarded(warning="500ms")
-    with WebSocket(served.url, "a,b", query=f"?token={token('*', ttl=1.5)}") as ws:
+    served = guarded(warning="2s")
+    end = time.time() + 3
+    with WebSocket(served.url, "a,b", query=f"?token={token('*', ttl=3)}") as ws:
         assert ws.event()["event"] == "expiring"
         ws.send_json({"token": token("*", ttl=-1)})
         assert ws.event()["error"]["code"] == "invalid_token"
@@ -272,7 +273,7 @@ def test_refresh(redis, guarded):
         revoked = ws.event()  # b is not in the new one
         assert (revoked["event"], revoked["channel"]) == ("revoked", "b")
         assert ws.event() == {"token": "accepted"}
-        time.sleep(1.2)
+        wait_until(lambda: time.time() > end + 0.2, what="the end of the first token")
         published(served, "b")
         id = published(served, "a")
         assert ws.event()["id"] == id
