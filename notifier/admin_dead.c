@@ -13,12 +13,14 @@
 #define LIST_BYTES ((size_t)16 * 1024 * 1024)
 #define LOOK_AT_ONCE 20 /* each may be of a megabyte */
 
+enum then { SHOW, RETRY, DROP };
+
 /* Looks for one, the newest first. */
 struct search {
     struct rb_exchange *exchange;
     char id[RB_JOB_ID_MAX + 1];
     size_t from;
-    enum { SHOW, RETRY, DROP } then;
+    enum then then;
 };
 
 static void fetch(struct rb_exchange *x, size_t from, size_t count, rb_link_reply_fn *fn,
@@ -162,7 +164,7 @@ static void on_range(void *ctx, enum rb_status status, const struct redisReply *
     fetch(s->exchange, s->from, LOOK_AT_ONCE, on_range, s);
 }
 
-static void search(struct rb_exchange *x, struct rb_text id, int then) {
+static void search(struct rb_exchange *x, struct rb_text id, enum then then) {
     struct search *s = calloc(1, sizeof *s);
     if (!s) {
         rb_exchange_problem(x, 503, "Out of memory.", RB_TEXT("Retry-After: 1\r\n"));
