@@ -341,7 +341,8 @@ def test_status(redis, ringback):
     (status,) = lines(done)
     lease = {w["id"]: w.pop("lease_ms") for w in status["workers"]}
     assert status == {
-        "queues": {"default": {"waiting": 2, "retry": 1}}, "due": 1, "dead": 0,
+        "queues": {"default": {"waiting": 2, "retry": 1, "oldest_s": None, "paused": False}},
+        "due": 1, "dead": 0, "paused_services": [], "services": {},
         "workers": [{"id": "w2", "held": 0}, {"id": "w1", "held": 2}],
     }  # fmt: skip
     assert 50000 < lease["w1"] <= 60000 and lease["w2"] < 0
