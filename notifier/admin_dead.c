@@ -15,8 +15,6 @@
 
 enum then { SHOW, RETRY, DROP };
 
-enum action { SHOW, RETRY, DROP };
-
 /* Looks for one, the newest first. */
 struct search {
     struct rb_exchange *exchange;
