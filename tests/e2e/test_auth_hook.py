@@ -365,3 +365,19 @@ def test_a_hook_that_is_not_set(redis, notifier):
     served = notifier(auth={"mode": "hook"}, wait=False)
     assert served.process.wait(5) == 78
     assert "notifier.auth.hook: expected http://" in served.process.log
+
+
+def test_the_end_does_not_wait_for_the_app(redis, app, asking):
+    served = asking(hook_timeout="30s")
+    gate = threading.Event()
+    app.answer = lambda r: (gate.wait(20) if not r.path.endswith("=a") else 0, (204, "", ""))[1]
+    with WebSocket(served.url, "a") as ws, Http(served.url) as client:
+        ws.send_json({"subscribe": "b"})
+        client.request("GET", "/wait/c")
+        wait_until(lambda: len(app.asked) == 3, 5, "questions")
+        begun = time.time()
+        served.terminate()
+        assert ws.close_code() == 1001
+        assert served.process.wait(10) == 0
+        assert time.time() - begun < 8
+    gate.set()
