@@ -80,6 +80,7 @@ static void end_well(struct rb_fanout *fanout) {
         rb_finish_failed(f, RB_FAIL_TOO_LARGE, "the result is too large", 0);
     else
         rb_finish_failed(f, RB_FAIL_INTERNAL, "out of memory", 0);
+    rb_finish_trim(f->worker);
     rb_buffer_fini(&missing);
     rb_fanout_free(fanout);
 }

@@ -280,6 +280,14 @@ const char *rb_finish_sentence(int status, char room[RB_FINISH_SENTENCE]) {
     return room;
 }
 
+void rb_finish_trim(struct rb_worker *w) {
+    size_t limit = w->scratch.limit;
+    if (w->scratch.room <= SCRATCH_KEPT)
+        return;
+    rb_buffer_fini(&w->scratch);
+    rb_buffer_init(&w->scratch, limit);
+}
+
 static void judge(struct rb_flight *f, const struct rb_answer *answer) {
     struct rb_buffer *result = &f->worker->scratch;
     struct rb_error error = {0};
@@ -301,11 +309,7 @@ static void judge(struct rb_flight *f, const struct rb_answer *answer) {
         rb_finish_failed(f, RB_FAIL_TOO_LARGE, "the result is too large", answer->status);
     else
         rb_finish_failed(f, RB_FAIL_INTERNAL, rb_status_text(status), 0);
-    if (result->room > SCRATCH_KEPT) {
-        size_t limit = result->limit;
-        rb_buffer_fini(result);
-        rb_buffer_init(result, limit);
-    }
+    rb_finish_trim(f->worker);
 }
 
 void rb_finish_answered(struct rb_flight *f, const struct rb_answer *answer) {

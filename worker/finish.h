@@ -58,6 +58,9 @@ void rb_finish_give_back(struct rb_flight *f);
 /* Gives a job that waits to other workers: its tries are not forgotten. */
 void rb_finish_put_off(struct rb_flight *f);
 
+/* Gives back the memory that a large result has taken in scratch. */
+void rb_finish_trim(struct rb_worker *w);
+
 /* What a mode's park, bury or give_back has come to; error is Redis's when RB_REFUSED. */
 void rb_finish_confirmed(struct rb_flight *f, enum rb_status status, const char *error);
 
