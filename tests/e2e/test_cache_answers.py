@@ -2,11 +2,12 @@
 
 import json
 import re
+import urllib.request
 from pathlib import Path
 from urllib.parse import quote as escape
 
 import pytest
-from peers.process import wait_until
+from peers.process import free_port, wait_until
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "jobs" / "scripts"
 
@@ -335,6 +336,36 @@ def test_secrets_are_nowhere_in_redis(redis, service, worker, processes):
     assert re.fullmatch(r"ringback:cache:quote:[0-9a-f]{32}", key)
     assert "s3cr3t" not in key + str(redis.client.hgetall(key))
     assert "s3cr3t" not in str(redis.events("c1"))
+
+
+def test_a_follower_is_cancelled_alone(redis, service, worker, ringback):
+    define(service, "/v1?gate=g", cache={"coalesce": True})
+    worker()
+    ask(redis, "c1", id="j1")
+    service.wait_open(1)
+    ask(redis, "c2", id="j2")
+    redis.wait_empty()
+    ringback("cancel", "j2", check=True)
+    assert terminal(redis, "c2")["error"]["code"] == "cancelled"
+    service.open("g")
+    assert terminal(redis, "c1")["event"] == "done"
+
+
+def test_it_is_counted(redis, service, worker):
+    define(service, "/v1?status=200,503", cache={"ttl": "1m", "stale_if_error": "1h"})
+    port = free_port()
+    worker(metrics=f"127.0.0.1:{port}")
+    for channel in ("c1", "c2"):
+        ask(redis, channel)
+        terminal(redis, channel)
+    age_it(redis)
+    ask(redis, "c3")
+    terminal(redis, "c3")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    for outcome, count in (("miss", 2), ("hit", 1), ("stale", 1)):
+        name = f'ringback_worker_cache_total{{service="quote",outcome="{outcome}"}} {count}'
+        assert name in text
 
 
 def test_every_job_ends_once_whoever_dies(redis, service, worker):

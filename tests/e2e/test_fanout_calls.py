@@ -241,3 +241,13 @@ def test_check_says_it_in_words(folder, ringback):
     assert "up to 3 calls" in words
     assert "done when 1 of them has answered" in words and "after 8s" in words
     assert "share one call" in words
+
+
+def test_cancelled_in_flight(redis, service, worker, ringback):
+    define(service, {"a": "/a?hang=1", "b": "/b" + answer(1)})
+    worker()
+    push(redis)
+    service.wait_calls(2)
+    ringback("cancel", "j1", check=True)
+    assert terminal(redis)["error"]["code"] == "cancelled"
+    service.wait_open(0)
