@@ -69,7 +69,7 @@ def test_a_jobs_life_and_the_end(demo, folder, number):
     url = re.search(r"http://127\.0\.0\.1:\d+/", process.log).group()
     page = urllib.request.urlopen(url + "?symbol=MERO", timeout=10).read().decode()
     assert "Asking the exchange" in page
-    for word in ("enqueued", "claimed", "calling", "done"):
+    for word in ("enqueued", "claimed", "calling", "(done|failed)"):
         wait_until(lambda: re.search(rf":MERO +{word} +\+", process.log), 20, word)
     process.signal(number)
     assert process.wait(20) == 0, process.log
