@@ -102,10 +102,15 @@ void rb_claims_answered(struct rb_worker *w, size_t claimed, bool more) {
 void rb_claims_failed(struct rb_worker *w) {
     struct rb_claims *claims = w->claims;
     claims->asking = claims->empty = false;
-    if (w->ready && !ev_is_active(&claims->retry)) {
+    if (!ev_is_active(&claims->retry)) {
         ev_timer_set(&claims->retry, RETRY_S, 0.0);
         ev_timer_start(w->loop, &claims->retry);
     }
+}
+
+void rb_claims_resume(struct rb_worker *w) {
+    ev_timer_stop(w->loop, &w->claims->retry);
+    rb_claims_poke(w);
 }
 
 void rb_claims_stop(struct rb_worker *w) { w->claims->stopped = true; }

@@ -64,8 +64,10 @@ void rb_claims_turn(struct rb_worker *w);
 void rb_claims_poke(struct rb_worker *w);
 /* The answer to `ask`: how many jobs came, and whether there was more. */
 void rb_claims_answered(struct rb_worker *w, size_t claimed, bool more);
-/* `ask` failed: asked again after a moment, or when the link is up. */
+/* `ask` failed: asked again after a moment. */
 void rb_claims_failed(struct rb_worker *w);
+/* The worker is ready (again): asked at once. */
+void rb_claims_resume(struct rb_worker *w);
 /* No more claims. */
 void rb_claims_stop(struct rb_worker *w);
 bool rb_claims_stopped(const struct rb_worker *w);

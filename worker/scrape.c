@@ -17,6 +17,7 @@
 #define MAX_VISITORS 16
 #define VISIT_S 10.0
 #define BACKLOG 16
+#define REST_S 1.0 /* when no descriptor is left for a visitor */
 
 struct visitor {
     struct rb_scrape *scrape;
@@ -32,6 +33,7 @@ struct visitor {
 struct rb_scrape {
     struct ev_loop *loop;
     ev_io io;
+    ev_timer rest;
     struct rb_scrape_options options;
     TAILQ_HEAD(, visitor) visitors;
     size_t count;
@@ -83,9 +85,8 @@ enum rb_status rb_scrape_answer(struct rb_text head, bool ready,
         return RB_OK;
     }
     bool head_only = rb_text_is(method, "HEAD");
-    struct rb_text path = target, ignored = target;
-    if (!rb_text_next(&ignored, '?', &path))
-        path = target;
+    struct rb_text path = target;
+    rb_text_next(&target, '?', &path);
     if (!head_only && !rb_text_is(method, "GET"))
         respond_words(out, false, "405 Method Not Allowed", "GET or HEAD\n");
     else if (rb_text_is(path, "/metrics"))
@@ -168,12 +169,30 @@ static void on_visitor(struct ev_loop *loop, ev_io *io, int revents) {
         on_readable(io->data);
 }
 
+static void on_rested(struct ev_loop *loop, ev_timer *timer, int revents) {
+    struct rb_scrape *scrape = timer->data;
+    (void)revents;
+    if (scrape->count < MAX_VISITORS)
+        ev_io_start(loop, &scrape->io);
+}
+
+/* The listener stays readable, so it is left alone for a while. */
+static void rest(struct rb_scrape *scrape) {
+    ev_io_stop(scrape->loop, &scrape->io);
+    ev_timer_stop(scrape->loop, &scrape->rest);
+    ev_timer_set(&scrape->rest, REST_S, 0.0);
+    ev_timer_start(scrape->loop, &scrape->rest);
+}
+
 static void on_accept(struct ev_loop *loop, ev_io *io, int revents) {
     struct rb_scrape *scrape = io->data;
     (void)revents;
     int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            rest(scrape);
         return;
+    }
     struct visitor *v = calloc(1, sizeof *v);
     if (!v) {
         close(fd);
@@ -276,7 +295,8 @@ struct rb_scrape *rb_scrape_new(struct ev_loop *loop,
     scrape->options = *options;
     TAILQ_INIT(&scrape->visitors);
     ev_io_init(&scrape->io, on_accept, fd, EV_READ);
-    scrape->io.data = scrape;
+    ev_timer_init(&scrape->rest, on_rested, REST_S, 0.0);
+    scrape->io.data = scrape->rest.data = scrape;
     ev_io_start(loop, &scrape->io);
     return scrape;
 }
@@ -287,6 +307,7 @@ void rb_scrape_free(struct rb_scrape *scrape) {
     while (!TAILQ_EMPTY(&scrape->visitors))
         visitor_free(TAILQ_FIRST(&scrape->visitors));
     ev_io_stop(scrape->loop, &scrape->io);
+    ev_timer_stop(scrape->loop, &scrape->rest);
     close(scrape->io.fd);
     free(scrape);
 }

@@ -76,7 +76,7 @@ void rb_worker_set_ready(struct rb_worker *w) {
     rb_drain_link(w, true);
     rb_kept_resume(w);
     rb_cancels_resume(w);
-    rb_claims_poke(w);
+    rb_claims_resume(w);
     rb_ticks_run(w);
     if (w->announced)
         return;
