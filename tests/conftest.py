@@ -48,7 +48,7 @@ TESTS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TESTS / "e2e"))
 
 from peers.daemons import Notifier, Worker, merge, program  # noqa: E402
-from peers.process import Processes, patience  # noqa: E402
+from peers.process import Processes, patience, wait_until  # noqa: E402
 from peers.redis_server import RedisServer  # noqa: E402
 from peers.service import Service  # noqa: E402
 
@@ -80,7 +80,12 @@ def pytest_runtest_makereport(item, call):
 def folder(request):
     path = Path(tempfile.mkdtemp(prefix="rb-"))
     yield path
-    shutil.rmtree(path, ignore_errors=True)
+
+    def gone():  # a browser that has just ended may still write into it
+        shutil.rmtree(path, ignore_errors=True)
+        return not path.exists()
+
+    wait_until(gone, what=f"{path} to be gone", interval=0.05)
 
 
 @pytest.fixture
