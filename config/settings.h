@@ -43,8 +43,9 @@ struct rb_settings {
     struct {
         char *services; /* a folder; resolved against the config file's folder */
         struct rb_list queues;
-        int64_t claim; /* enum rb_claim_mode */
-        int64_t lease; /* ms */
+        struct rb_list weights; /* of the queues, 1 to 1000; none = strict order */
+        int64_t claim;          /* enum rb_claim_mode */
+        int64_t lease;          /* ms */
         int64_t max_in_flight;
         int64_t processes;
         int64_t drain_timeout;       /* ms */

@@ -31,6 +31,11 @@ static bool is_queue(struct rb_text text) {
     return text.len >= 1 && text.len <= 64;
 }
 
+static bool is_weight(struct rb_text text) {
+    uint64_t weight;
+    return rb_text_uint64(text, &weight) == RB_OK && weight >= 1 && weight <= 1000;
+}
+
 /* Braces make the hash tag of Redis Cluster: one pair with something within, or none. */
 static bool is_prefix(struct rb_text text) {
     size_t open = 0, close = 0;
@@ -183,6 +188,10 @@ const struct rb_setting rb_settings_table[] = {
      .expected = "a queue name of 1 to 64 characters out of A-Z a-z 0-9 _ . : @ = ~ -",
      .valid = is_queue,
      .meaning = "The queues to take jobs from, the most urgent first."},
+    {ROW(worker, weights), .type = RB_SETTING_LIST, .standard = "", .max = 64,
+     .expected = "a number from 1 to 1000 for each queue", .valid = is_weight,
+     .meaning = "How often each of the queues is the first to be taken from, in relation: "
+                "`[5, 2, 1]`; with `claim: lease` only. None: strict order."},
     {ROW(worker, claim), .type = RB_SETTING_CHOICE, .standard = "lease",
      .choices = claim_modes,
      .meaning = "`lease`: a job whose worker died goes to another one. `blpop`: plain "

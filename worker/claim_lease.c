@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "config/process.h"
 #include "jobs/pause.h"
 #include "worker/begin.h"
 #include "worker/cancel.h"
@@ -88,11 +89,43 @@ static void on_claimed(void *ctx, enum rb_status status, const struct redisReply
         rb_held_compare(w);
 }
 
+static int64_t weight_of(const struct rb_worker *w, size_t queue) {
+    const struct rb_list *weights = &w->settings->worker.weights;
+    int64_t weight = 1;
+    if (queue < weights->count)
+        (void)!rb_text_int64(rb_text_of(weights->items[queue]), &weight);
+    return weight;
+}
+
+/* The order in which the queues are looked at: that of the settings, or, with weights,
+ * drawn anew for each claim, as often the first as its weight says. */
+static void draw_order(const struct rb_worker *w, size_t order[MAX_QUEUES]) {
+    size_t count = w->settings->worker.queues.count;
+    int64_t left = 0;
+    for (size_t i = 0; i < count; i++) {
+        order[i] = i;
+        left += weight_of(w, i);
+    }
+    if (w->settings->worker.weights.count == 0)
+        return;
+    for (size_t i = 0; i + 1 < count; i++) {
+        int64_t draw = (int64_t)(rb_process_random() % (uint64_t)left);
+        size_t at = i;
+        while (draw >= weight_of(w, order[at]))
+            draw -= weight_of(w, order[at++]);
+        size_t drawn = order[at];
+        order[at] = order[i];
+        order[i] = drawn;
+        left -= weight_of(w, drawn);
+    }
+}
+
 static void ask(struct rb_worker *w, size_t want) {
     struct rb_text keys[4 + 2 * MAX_QUEUES], args[4 + MAX_QUEUES];
     struct rb_key workers, held, cancelled, paused;
     struct rb_waiters *waiters = w->waiters;
     const struct rb_list *queues = &w->settings->worker.queues;
+    size_t order[MAX_QUEUES];
     char first[24], most[24];
     struct rb_text id = rb_lease_id(w->lease);
 
@@ -113,10 +146,12 @@ static void ask(struct rb_worker *w, size_t want) {
     args[1] = rb_lease_job_prefix(w->lease);
     args[2] = rb_text_of(first);
     args[3] = rb_text_of(most);
-    for (size_t i = 0; i < waiters->count; i++)
-        keys[4 + i] = rb_key_text(&waiters->at[i].list);
-    for (size_t i = 0; i < queues->count; i++)
-        args[4 + i] = rb_text_of(queues->items[i]);
+    draw_order(w, order);
+    for (size_t i = 0; i < queues->count; i++) {
+        keys[4 + 2 * i] = rb_key_text(&waiters->at[2 * order[i]].list);
+        keys[5 + 2 * i] = rb_key_text(&waiters->at[2 * order[i] + 1].list);
+        args[4 + i] = rb_text_of(queues->items[order[i]]);
+    }
     rb_link_script(w->link, &rb_script_claim, 4 + waiters->count, keys, 4 + queues->count,
                    args, on_claimed, w);
 }

@@ -266,6 +266,13 @@ int rb_worker_run(const struct rb_worker_options *options) {
         code = RB_EXIT_CONFIG;
         goto out;
     }
+    if (w->settings->worker.weights.count > 0 &&
+        w->settings->worker.weights.count != w->settings->worker.queues.count) {
+        rb_log(RB_LOG_ERROR, "worker.bad_weights",
+               RB_S("error", "worker.weights: expected one for each of worker.queues"));
+        code = RB_EXIT_CONFIG;
+        goto out;
+    }
     w->loop = ev_loop_new(EVFLAG_AUTO);
     if (!w->loop || !make_parts(&r)) {
         rb_log(RB_LOG_ERROR, "worker.not_started", RB_S("error", "out of memory"));
