@@ -1,6 +1,7 @@
 """Processes that a test starts: their output, their end, and waiting for what they do."""
 
 import functools
+import itertools
 import os
 import random
 import re
@@ -52,16 +53,34 @@ def wait_until(condition, timeout=10.0, what=None, interval=0.003):
         _pause.wait(interval)
 
 
+@functools.lru_cache
+def _ports():
+    """A hundred ports, around and around, that no other run of the tests uses meanwhile:
+    the name of a unix socket, held until the end, says whose they are."""
+    firsts = list(range(20000, 32000, 100))  # outside the range of outgoing connections
+    random.shuffle(firsts)
+    for first in firsts:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0ringback-tests-{first}")
+        except OSError:
+            claim.close()
+            continue
+        return claim, itertools.cycle(range(first, first + 100))
+    raise AssertionError("all ports for tests are claimed")
+
+
 def free_port():
-    """A free TCP port on loopback, outside the range of outgoing connections."""
-    while True:
-        port = random.randint(20000, 32000)
+    """A TCP port on loopback that nobody listens on, another one each time."""
+    _, ports = _ports()
+    for port in itertools.islice(ports, 1000):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
                 return port
             except OSError:
                 continue
+    raise AssertionError("no port is free")
 
 
 def logfmt(line):
