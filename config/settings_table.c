@@ -190,8 +190,9 @@ const struct rb_setting rb_settings_table[] = {
      .meaning = "The queues to take jobs from, the most urgent first."},
     {ROW(worker, weights), .type = RB_SETTING_LIST, .standard = "", .max = 64,
      .expected = "a number from 1 to 1000 for each queue", .valid = is_weight,
-     .meaning = "How often each of the queues is the first to be taken from, in relation: "
-                "`[5, 2, 1]`; with `claim: lease` only. None: strict order."},
+     .meaning =
+         "How often each of the queues is the first to be taken from, in relation: "
+         "`[5, 2, 1]`; with `claim: lease` only. None: strict order."},
     {ROW(worker, claim), .type = RB_SETTING_CHOICE, .standard = "lease",
      .choices = claim_modes,
      .meaning = "`lease`: a job whose worker died goes to another one. `blpop`: plain "
