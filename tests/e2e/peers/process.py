@@ -55,9 +55,9 @@ def wait_until(condition, timeout=10.0, what=None, interval=0.003):
 
 @functools.lru_cache
 def _ports():
-    """A hundred ports, around and around, that no other run of the tests uses meanwhile:
+    """Four hundred ports, around and around, that no other run of the tests uses meanwhile:
     the name of a unix socket, held until the end, says whose they are."""
-    firsts = list(range(20000, 32000, 100))  # outside the range of outgoing connections
+    firsts = list(range(20000, 32000, 400))  # outside the range of outgoing connections
     random.shuffle(firsts)
     for first in firsts:
         claim = socket.socket(socket.AF_UNIX)
@@ -66,7 +66,7 @@ def _ports():
         except OSError:
             claim.close()
             continue
-        return claim, itertools.cycle(range(first, first + 100))
+        return claim, itertools.cycle(range(first, first + 400))
     raise AssertionError("all ports for tests are claimed")
 
 
@@ -75,6 +75,8 @@ def free_port():
     _, ports = _ports()
     for port in itertools.islice(ports, 1000):
         with socket.socket() as probe:
+            # What lingers from connections long closed (TIME_WAIT) keeps nobody from it.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
                 return port
