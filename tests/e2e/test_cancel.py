@@ -84,8 +84,8 @@ def test_a_scheduled_one_ends_now(redis, service, worker, ringback):
 
 
 def test_one_that_waits_for_its_retry(redis, service, worker, ringback):
-    backoff = {"base": "1m", "max": "1m"}
-    service.define("quote", "/?status=500",
+    backoff = {"base": "30m", "max": "30m"}  # somewhere in it: surely after the cancel
+    service.define("quote", "/?status=500", timeout={"total": "1h"},
                    retry={"max_attempts": 5, "backoff": backoff, "on": ["5xx"]})  # fmt: skip
     worker()
     redis.push(quote("c", id="j"))
