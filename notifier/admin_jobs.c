@@ -1,5 +1,5 @@
-/* POST /jobs/<service>: a job for the queue, and where the asker wants it (RFC 7240
- * Prefer: wait=5) its result in the same answer. */
+/* POST /jobs/<service>: a job for the queue, how many wait for its result, and where the
+ * asker wants it (RFC 7240 Prefer: wait=5) the result in the same answer. */
 #include <stdlib.h>
 
 #include "config/clock.h"
@@ -8,13 +8,14 @@
 #include "jobs/json_scan.h"
 #include "jobs/name.h"
 #include "notifier/admin.h"
+#include "notifier/census.h"
 #include "notifier/server.h"
 
 #define DEFAULT_QUEUE "default"
 #define ID_BYTES 16
 #define WAIT_MOST_S 60
 
-/* A job on its way; freed when it is neither pushing nor waiting. */
+/* A job on its way; freed when it is neither pushing, counting nor waiting. */
 struct asked {
     struct rb_exchange *exchange;
     struct rb_subscription heard;
@@ -22,10 +23,14 @@ struct asked {
     char id[2 * ID_BYTES + 1];
     char channel[RB_CHANNEL_MAX + 1];
     char queue[RB_NAME_MAX + 1];
-    int wait_s;   /* 0: answered as soon as it is queued */
-    bool async;   /* respond-async was said */
-    bool pushing; /* RPUSH is not answered yet */
-    bool waiting; /* for the terminal event */
+    int wait_s;    /* 0: answered as soon as it is queued */
+    bool async;    /* respond-async was said */
+    bool pushing;  /* RPUSH is not answered yet */
+    bool counting; /* who waits on the channel is not known yet */
+    bool waiting;  /* for the terminal event */
+    bool itself;   /* it was among those who were counted */
+    bool counted;  /* nobody is missing in: */
+    size_t waiters;
 };
 
 static struct ev_loop *loop_of(const struct asked *a) {
@@ -39,7 +44,7 @@ static void stop_waiting(struct asked *a) {
 }
 
 static void free_if_done(struct asked *a) {
-    if (a->pushing || a->waiting)
+    if (a->pushing || a->counting || a->waiting)
         return;
     rb_exchange_on_gone(a->exchange, NULL, NULL);
     rb_exchange_on_stop(a->exchange, NULL, NULL);
@@ -58,14 +63,24 @@ static void answer_accepted(const struct asked *a) {
     struct rb_buffer json, fields;
     rb_buffer_init(&json, 2048);
     rb_buffer_init(&fields, 2048);
-    rb_buffer_printf(
-        &json, "{\"id\":\"%s\",\"channel\":\"%s\",\"wait\":\"/wait/%s?until=done\"}",
-        a->id, a->channel, a->channel);
+    rb_buffer_printf(&json,
+                     "{\"id\":\"%s\",\"channel\":\"%s\",\"wait\":\"/wait/%s?until=done\"",
+                     a->id, a->channel, a->channel);
+    if (a->counted || a->waiters > 0)
+        rb_buffer_printf(&json, ",\"waiters\":%zu}", a->waiters);
+    else
+        rb_buffer_string(&json, ",\"waiters\":null}");
     rb_buffer_printf(&fields, "Location: /wait/%s?until=done\r\n", a->channel);
     add_preference(a, &fields);
     rb_admin_answer_json(a->exchange, 202, &json, rb_buffer_view(&fields));
     rb_buffer_fini(&json);
     rb_buffer_fini(&fields);
+}
+
+/* When all that the answer says is known, and nobody waits for a better one. */
+static void answer_if_ready(const struct asked *a) {
+    if (!a->pushing && !a->counting && !a->waiting)
+        answer_accepted(a);
 }
 
 static void answer_event(const struct asked *a, struct rb_text event) {
@@ -104,8 +119,7 @@ static void on_event(struct rb_subscription *subscription, struct rb_delivery *d
 /* From here on the asker has to fetch the result himself. */
 static void give_up_waiting(struct asked *a) {
     stop_waiting(a);
-    if (!a->pushing)
-        answer_accepted(a);
+    answer_if_ready(a);
     free_if_done(a);
 }
 
@@ -143,9 +157,18 @@ static void on_pushed(void *ctx, enum rb_status status, const struct redisReply 
         rb_admin_redis_failed(a->exchange, status, reply ? reply->str : "");
         if (a->waiting)
             stop_waiting(a);
-    } else if (!a->waiting) {
-        answer_accepted(a);
+    } else {
+        answer_if_ready(a);
     }
+    free_if_done(a);
+}
+
+static void on_counted(void *ctx, size_t waiters, bool complete) {
+    struct asked *a = ctx;
+    a->counting = false;
+    a->waiters = a->itself && waiters > 0 ? waiters - 1 : waiters;
+    a->counted = complete;
+    answer_if_ready(a);
     free_if_done(a);
 }
 
@@ -246,7 +269,7 @@ static int make_job(const struct asked *a, const struct rb_http_request *request
 static void begin(struct asked *a, const struct rb_buffer *json) {
     struct rb_server *server = rb_exchange_server(a->exchange);
     struct rb_key key;
-    a->pushing = true;
+    a->pushing = a->counting = true;
     rb_exchange_on_gone(a->exchange, on_gone, a);
     rb_exchange_on_stop(a->exchange, on_stop, a);
     if (a->wait_s > 0) {
@@ -266,6 +289,8 @@ static void begin(struct asked *a, const struct rb_buffer *json) {
     const struct rb_text argv[] = {RB_TEXT("RPUSH"), rb_key_text(&key),
                                    rb_buffer_view(json)};
     rb_link_call(rb_feed_link(server->feed), 0, on_pushed, a, 3, argv);
+    a->itself = a->waiting;
+    rb_census_count(server->census, rb_text_of(a->channel), on_counted, a);
 }
 
 void rb_admin_enqueue(struct rb_exchange *x, struct rb_text service) {

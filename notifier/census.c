@@ -2,7 +2,9 @@
  * "<number> <waiters>". */
 #include "notifier/census.h"
 
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include "config/buffer.h"
@@ -104,6 +106,63 @@ void rb_census_ask(struct rb_census *census, struct rb_text channel, rb_census_f
         finish(q, false);
     rb_buffer_fini(&payload);
 }
+
+/* ---- whom to ask ---- */
+
+/* Redis is asked first how many processes are subscribed. */
+struct counting {
+    struct rb_census *census;
+    rb_census_fn *fn;
+    void *ctx;
+    uint8_t channel_len;
+    char channel[];
+};
+
+static_assert(RB_CHANNEL_MAX <= UINT8_MAX, "a channel's length fits");
+
+static bool parse_subscribers(const struct redisReply *reply, int64_t *subscribers) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        reply->element[1]->type != REDIS_REPLY_INTEGER)
+        return false;
+    *subscribers = reply->element[1]->integer;
+    return true;
+}
+
+static void on_subscribers(void *ctx, enum rb_status status,
+                           const struct redisReply *reply) {
+    struct counting *c = ctx;
+    struct rb_feed *feed = c->census->feed;
+    struct rb_text channel = rb_text(c->channel, c->channel_len);
+    size_t own = rb_channel_waiters(rb_feed_channels(feed), channel);
+    int64_t subscribers;
+    if (status != RB_OK || !parse_subscribers(reply, &subscribers))
+        c->fn(c->ctx, own, false);
+    else if (own == 0 && subscribers == 0)
+        c->fn(c->ctx, 0, true);
+    else if (own > 0 && subscribers == 1 && rb_feed_ready(feed))
+        c->fn(c->ctx, own, true);
+    else
+        rb_census_ask(c->census, channel, c->fn, c->ctx);
+    free(c);
+}
+
+void rb_census_count(struct rb_census *census, struct rb_text channel, rb_census_fn *fn,
+                     void *ctx) {
+    struct counting *c = malloc(sizeof *c + channel.len);
+    struct rb_key name;
+    if (!c) {
+        fn(ctx, rb_channel_waiters(rb_feed_channels(census->feed), channel), false);
+        return;
+    }
+    *c = (struct counting){census, fn, ctx, (uint8_t)channel.len};
+    memcpy(c->channel, channel.at, channel.len);
+    rb_key_channel(rb_feed_keys(census->feed), channel, &name);
+    const struct rb_text argv[] = {RB_TEXT("PUBSUB"), RB_TEXT("NUMSUB"),
+                                   rb_key_text(&name)};
+    rb_link_call(rb_feed_link(census->feed), 0, on_subscribers, c, 3, argv);
+}
+
+/* ---- answers, and others' questions ---- */
 
 static void take_answer(struct rb_census *census, uint64_t number, uint64_t waiters) {
     struct question *q;

@@ -30,5 +30,10 @@ typedef void rb_census_fn(void *ctx, size_t waiters, bool complete);
  * when it is called, with this process's own count, before this returns. */
 void rb_census_ask(struct rb_census *census, struct rb_text channel, rb_census_fn *fn,
                    void *ctx);
+/* The same, as a rule for the price of one question to Redis: where nobody is subscribed
+ * to the channel, or this process alone, no other one is asked. What was counted when
+ * `complete` is false is the least that there are. */
+void rb_census_count(struct rb_census *census, struct rb_text channel, rb_census_fn *fn,
+                     void *ctx);
 
 #endif

@@ -46,7 +46,7 @@ def test_a_job_is_accepted_and_done(redis, quotes, ready):
     answer = post(started.admin + "/jobs/quote?channel=page:1", {"symbol": "NOVA"})
     assert answer.status == 202, answer
     job = answer.json()
-    assert set(job) == {"id", "channel", "wait"}
+    assert set(job) == {"id", "channel", "wait", "waiters"} and job["waiters"] == 0
     assert job["channel"] == "page:1" and job["wait"] == "/wait/page:1?until=done"
     assert answer.headers["location"] == job["wait"]
     assert answer.headers["cache-control"] == "no-store"
