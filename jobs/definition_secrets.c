@@ -1,9 +1,7 @@
 /* `secrets:`: read once, when the definition is; no message repeats one. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "jobs/definition_file.h"
 #include "jobs/definition_section.h"
 #include "jobs/section.h"
 #include "jobs/yaml_value.h"
@@ -46,32 +44,10 @@ static void read_env(struct rb_reading *r, const struct rb_yaml *secret,
                       RB_TEXT_ARG(name));
 }
 
-static enum rb_status read_all(int fd, struct rb_buffer *content) {
-    for (;;) {
-        char *to = rb_buffer_reserve(content, 4096);
-        if (!to)
-            return content->status;
-        ssize_t got = read(fd, to, 4096);
-        if (got == 0)
-            return content->len > SECRET_MAX_BYTES ? RB_TOO_LARGE : RB_OK;
-        if (got > 0)
-            rb_buffer_commit(content, (size_t)got);
-        else if (errno != EINTR)
-            return RB_SYSTEM;
-    }
-}
-
-static void read_path(struct rb_reading *r, const struct rb_yaml *secret,
-                      const struct rb_yaml *source, const char *path) {
+static void read_content(struct rb_reading *r, const struct rb_yaml *secret,
+                         const struct rb_yaml *source, enum rb_file_kind kind) {
     struct rb_buffer content;
-    rb_buffer_init(&content, SECRET_MAX_BYTES + 4096);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    enum rb_status status = fd < 0 ? RB_SYSTEM : read_all(fd, &content);
-    if (status == RB_SYSTEM) {
-        rb_yaml_error(source, r->errors, "%s can't be read: %s", path, strerror(errno));
-    } else if (status != RB_OK) {
-        rb_yaml_error(source, r->errors, "%s: %s", path, rb_status_text(status));
-    } else {
+    if (rb_definition_read_file(r, source, kind, SECRET_MAX_BYTES, &content)) {
         /* Editors and `echo` end a file with a line end that is no part of the secret. */
         struct rb_text value = rb_buffer_view(&content);
         if (value.len > 0 && value.at[value.len - 1] == '\n')
@@ -80,63 +56,17 @@ static void read_path(struct rb_reading *r, const struct rb_yaml *secret,
             value.len--;
         keep(r, secret, source, value);
     }
-    if (fd >= 0)
-        close(fd);
-    rb_buffer_fini(&content);
+    rb_definition_forget(&content);
 }
 
-static void read_in_folder(struct rb_reading *r, const struct rb_yaml *secret,
-                           const struct rb_yaml *source, struct rb_text folder,
-                           struct rb_text name) {
-    struct rb_buffer path;
-    rb_buffer_init(&path, 4095);
-    if (folder.len > 0) {
-        rb_buffer_text(&path, folder);
-        rb_buffer_char(&path, '/');
-    }
-    rb_buffer_text(&path, name);
-    if (path.status == RB_OK)
-        read_path(r, secret, source, path.at);
-    else
-        rb_yaml_error(source, r->errors, "the path is too long");
-    rb_buffer_fini(&path);
-}
-
-/* A relative path starts at the definition's own folder. */
 static void read_file(struct rb_reading *r, const struct rb_yaml *secret,
                       const struct rb_yaml *source) {
-    struct rb_text name, folder = {NULL, 0};
-    if (!rb_value_text(source, &name, r->errors))
-        return;
-    const char *file = r->definition->file, *slash = strrchr(file, '/');
-    if (name.len == 0) {
-        rb_yaml_error(source, r->errors, "expected the path of a file");
-        return;
-    }
-    if (name.at[0] != '/' && slash)
-        folder = rb_text(file, (size_t)(slash - file));
-    read_in_folder(r, secret, source, folder, name);
+    read_content(r, secret, source, RB_FILE_PATH);
 }
 
-/* What systemd's LoadCredential= hands over (systemd.exec(5)). */
 static void read_credential(struct rb_reading *r, const struct rb_yaml *secret,
                             const struct rb_yaml *source) {
-    struct rb_text name;
-    if (!rb_value_text(source, &name, r->errors))
-        return;
-    const char *folder = getenv("CREDENTIALS_DIRECTORY");
-    if (name.len == 0 || name.at[0] == '.' || memchr(name.at, '/', name.len))
-        rb_yaml_error(source, r->errors,
-                      "expected the name of a credential, got "
-                      "\"" RB_TEXT_FMT "\"",
-                      RB_TEXT_ARG(name));
-    else if (!folder || folder[0] != '/')
-        rb_yaml_error(source, r->errors,
-                      "CREDENTIALS_DIRECTORY is not set: systemd sets it where the unit "
-                      "has LoadCredential=" RB_TEXT_FMT ":…",
-                      RB_TEXT_ARG(name));
-    else
-        read_in_folder(r, secret, source, rb_text_of(folder), name);
+    read_content(r, secret, source, RB_FILE_CREDENTIAL);
 }
 
 static void read_secret(struct rb_reading *r, const struct rb_yaml *secret) {
