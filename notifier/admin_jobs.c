@@ -2,17 +2,14 @@
  * asker wants it (RFC 7240 Prefer: wait=5) the result in the same answer. */
 #include <stdlib.h>
 
-#include "config/clock.h"
 #include "config/process.h"
 #include "jobs/job.h"
-#include "jobs/json_scan.h"
 #include "jobs/name.h"
 #include "notifier/admin.h"
 #include "notifier/census.h"
+#include "notifier/enqueue.h"
 #include "notifier/server.h"
 
-#define DEFAULT_QUEUE "default"
-#define ID_BYTES 16
 #define WAIT_MOST_S 60
 
 /* A job on its way; freed when it is neither pushing, counting nor waiting. */
@@ -20,7 +17,7 @@ struct asked {
     struct rb_exchange *exchange;
     struct rb_subscription heard;
     ev_timer patience;
-    char id[2 * ID_BYTES + 1];
+    char id[RB_ENQUEUE_ID_LEN + 1];
     char channel[RB_CHANNEL_MAX + 1];
     char queue[RB_NAME_MAX + 1];
     int wait_s;    /* 0: answered as soon as it is queued */
@@ -94,22 +91,10 @@ static void answer_event(const struct asked *a, struct rb_text event) {
     rb_buffer_fini(&json);
 }
 
-/* Others may use the channel too. */
-static bool is_of_job(struct rb_text event, const char *id) {
-    struct rb_json_walk walk;
-    struct rb_text key, value;
-    if (rb_json_walk(event, &walk) != RB_OK)
-        return false;
-    while (rb_json_next(&walk, &key, &value) == RB_OK)
-        if (rb_json_string_is(key, RB_TEXT("job")))
-            return rb_json_string_is(value, rb_text_of(id));
-    return false;
-}
-
 static void on_event(struct rb_subscription *subscription, struct rb_delivery *delivery) {
     struct asked *a = subscription->owner;
     if (delivery->kind != RB_DELIVERY_EVENT || !delivery->terminal ||
-        !is_of_job(delivery->json, a->id))
+        !rb_enqueue_is_event_of(delivery->json, rb_text_of(a->id)))
         return;
     answer_event(a, delivery->json);
     stop_waiting(a);
@@ -200,7 +185,7 @@ static void read_preferences(const struct rb_http_request *request, struct asked
 /* NULL, or a sentence about a mistake. */
 static const char *read_query(const struct rb_http_request *request, struct asked *a) {
     struct rb_text raw;
-    memcpy(a->queue, DEFAULT_QUEUE, sizeof DEFAULT_QUEUE);
+    memcpy(a->queue, RB_ENQUEUE_QUEUE, sizeof RB_ENQUEUE_QUEUE);
     if (rb_http_query_raw(request->query, "queue", &raw) &&
         (!rb_http_query(request->query, "queue", a->queue, sizeof a->queue) ||
          !rb_name_is_queue(rb_text_of(a->queue))))
@@ -216,49 +201,16 @@ static const char *read_query(const struct rb_http_request *request, struct aske
     return NULL;
 }
 
-static void write_job(const struct asked *a, struct rb_text service,
-                      struct rb_text params, struct rb_text trace,
-                      struct rb_buffer *json) {
-    rb_buffer_clear(json);
-    rb_buffer_string(json, "{\"service\":");
-    rb_buffer_json(json, service);
-    rb_buffer_string(json, ",\"params\":");
-    rb_buffer_text(json, params); /* as it came: numbers keep their digits */
-    rb_buffer_printf(json, ",\"channel\":\"%s\",\"id\":\"%s\",\"at\":%lld", a->channel,
-                     a->id, (long long)rb_clock_unix_ms());
-    if (trace.len > 0) {
-        rb_buffer_string(json, ",\"trace\":");
-        rb_buffer_json(json, trace);
-    }
-    rb_buffer_char(json, '}');
-}
-
-/* Writes the job and reads it as the worker will. 0, or the status to answer. */
+/* 0, or the status to answer. */
 static int make_job(const struct asked *a, const struct rb_http_request *request,
                     struct rb_text service, struct rb_buffer *json,
                     struct rb_error *error) {
-    struct rb_text params = request->body.len > 0 ? request->body : RB_TEXT("{}");
-    struct rb_text trace = rb_http_header(request, "traceparent");
-    enum rb_status status = rb_json_check(params, error);
-    if (status == RB_INVALID)
-        return 400;
-    for (;;) {
-        struct rb_job job;
-        write_job(a, service, params, trace, json);
-        status = json->status;
-        if (status == RB_OK) {
-            status = rb_job_parse(rb_buffer_view(json), &job, error);
-            rb_job_fini(&job);
-        }
-        /* A broken traceparent is ignored (W3C Trace Context §3.2). */
-        if (status != RB_INVALID || trace.len == 0)
-            break;
-        trace.len = 0;
-    }
-    if (status == RB_TOO_LARGE)
-        (void)rb_error_set(error, NULL, 0, 0, "The job is larger than 1 MiB.");
-    else if (status == RB_NOMEM)
-        (void)rb_error_set(error, NULL, 0, 0, "Out of memory.");
+    const struct rb_enqueue asked = {.service = service,
+                                     .params = request->body,
+                                     .channel = rb_text_of(a->channel),
+                                     .id = rb_text_of(a->id),
+                                     .trace = rb_http_header(request, "traceparent")};
+    enum rb_status status = rb_enqueue_write(&asked, json, error);
     return status == RB_OK          ? 0
            : status == RB_INVALID   ? 400
            : status == RB_TOO_LARGE ? 413
@@ -268,7 +220,6 @@ static int make_job(const struct asked *a, const struct rb_http_request *request
 /* Waiting begins before the job is pushed, so that no answer can be missed. */
 static void begin(struct asked *a, const struct rb_buffer *json) {
     struct rb_server *server = rb_exchange_server(a->exchange);
-    struct rb_key key;
     a->pushing = a->counting = true;
     rb_exchange_on_gone(a->exchange, on_gone, a);
     rb_exchange_on_stop(a->exchange, on_stop, a);
@@ -285,10 +236,7 @@ static void begin(struct asked *a, const struct rb_buffer *json) {
             a->waiting)
             stop_waiting(a);
     }
-    rb_key_queue(rb_feed_keys(server->feed), rb_text_of(a->queue), &key);
-    const struct rb_text argv[] = {RB_TEXT("RPUSH"), rb_key_text(&key),
-                                   rb_buffer_view(json)};
-    rb_link_call(rb_feed_link(server->feed), 0, on_pushed, a, 3, argv);
+    rb_enqueue_push(server, rb_text_of(a->queue), rb_buffer_view(json), on_pushed, a);
     a->itself = a->waiting;
     rb_census_count(server->census, rb_text_of(a->channel), on_counted, a);
 }
@@ -303,7 +251,7 @@ void rb_admin_enqueue(struct rb_exchange *x, struct rb_text service) {
         return;
     }
     rb_buffer_init(&json, RB_JOB_MAX_BYTES);
-    rb_process_random_hex(a->id, ID_BYTES);
+    rb_process_random_hex(a->id, RB_ENQUEUE_ID_BYTES);
     read_preferences(request, a);
     const char *problem = read_query(request, a);
     int status = problem ? 400 : make_job(a, request, service, &json, &error);
