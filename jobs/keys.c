@@ -100,6 +100,17 @@ void rb_key_result(const struct rb_keys *keys, struct rb_text channel, struct rb
     add(key, job);
 }
 
+void rb_key_request(const struct rb_keys *keys, struct rb_text digest,
+                    struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":request:"), digest, RB_TEXT(""));
+}
+
+void rb_key_published(const struct rb_keys *keys, struct rb_text channel,
+                      struct rb_text digest, struct rb_key *key) {
+    write_key(key, keys->channels, RB_TEXT(":{"), channel, RB_TEXT("}:once:"));
+    add(key, digest);
+}
+
 void rb_key_notifiers(const struct rb_keys *keys, struct rb_key *key) {
     write_key(key, keys->channels, RB_TEXT(":notifiers"), RB_TEXT(""), RB_TEXT(""));
 }

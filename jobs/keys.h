@@ -50,6 +50,12 @@ void rb_key_meta(const struct rb_keys *keys, struct rb_text channel, struct rb_k
 /* The result of a job that is too large for its channel. */
 void rb_key_result(const struct rb_keys *keys, struct rb_text channel, struct rb_text job,
                    struct rb_key *key);
+/* What was asked under an Idempotency-Key; and what was published under one, beside its
+ * channel. The digests are fingerprint.h's. */
+void rb_key_request(const struct rb_keys *keys, struct rb_text digest,
+                    struct rb_key *key);
+void rb_key_published(const struct rb_keys *keys, struct rb_text channel,
+                      struct rb_text digest, struct rb_key *key);
 /* pub/sub name on which the notifiers ask each other who waits, and one to answer on. */
 void rb_key_notifiers(const struct rb_keys *keys, struct rb_key *key);
 void rb_key_notifier(const struct rb_keys *keys, struct rb_text id, struct rb_key *key);

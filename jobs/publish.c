@@ -62,11 +62,14 @@ void rb_publish(struct rb_link *link, const struct rb_channel_policy *policy,
     }
     *p = (struct publishing){fn, ctx};
 
-    struct rb_key stream, meta;
-    char max_events[24], ttl[24];
+    struct rb_key stream, meta, once;
+    char max_events[24], ttl[24], once_ms[24];
+    bool is_once = publication->once.len > 0;
     rb_key_channel(&policy->keys, publication->channel, &stream);
     rb_key_meta(&policy->keys, publication->channel, &meta);
-    const struct rb_text keys[] = {rb_key_text(&stream), rb_key_text(&meta)};
+    rb_key_published(&policy->keys, publication->channel, publication->once, &once);
+    const struct rb_text keys[] = {rb_key_text(&stream), rb_key_text(&meta),
+                                   rb_key_text(&once)};
     const struct rb_text args[] = {
         publication->event,
         publication->job,
@@ -74,8 +77,9 @@ void rb_publish(struct rb_link *link, const struct rb_channel_policy *policy,
         number(max_events, policy->max_events),
         number(ttl, policy->ttl_ms),
         rb_key_text(&stream),
+        number(once_ms, publication->once_ms),
     };
-    rb_link_script(link, &rb_script_publish, 2, keys, sizeof args / sizeof args[0], args,
+    rb_link_script(link, &rb_script_publish, is_once ? 3 : 2, keys, is_once ? 7 : 6, args,
                    on_published, p);
 }
 

@@ -25,6 +25,7 @@
 #define RB_META_LAST "last"         /* of the last event */
 #define RB_META_TERMINAL "terminal" /* of the last terminal event */
 #define RB_META_MARKER "t:"         /* + job: of that job's terminal event */
+#define RB_META_RECEIPT "r:"        /* + job: unix ms when that was written to a client */
 
 struct rb_channel_policy {
     struct rb_keys keys;
@@ -39,12 +40,16 @@ struct rb_publication {
     struct rb_text job;   /* "" = no marker is kept */
     bool terminal;        /* done or failed */
     struct rb_text event; /* JSON, without id */
+    /* Publishing it again under the same digest (fingerprint.h) within once_ms gives the
+     * first one's id, as a duplicate. "": each is published. Needs scripts. */
+    struct rb_text once;
+    int64_t once_ms;
 };
 
 /* What became of it. RB_OK: it is out under `id`, or, when duplicate, the job's terminal
- * event (`id`) was out already and this event was dropped. Any other status is the
- * link's; whether it is out is unknown then, and publishing it again is safe for terminal
- * events. RB_INVALID: Redis answered what was not expected.
+ * event, or what was published once, (`id`) was out already and this event was dropped.
+ * Any other status is the link's; whether it is out is unknown then, and publishing it
+ * again is safe for terminal events. RB_INVALID: Redis answered what was not expected.
  * receivers = how many connections subscribed to it got it. */
 struct rb_published {
     enum rb_status status;

@@ -1,10 +1,13 @@
 -- Puts one event out: into the channel's stream, and to those who hear it now.
 --
--- KEYS  1 stream of the channel, 2 its meta hash
+-- KEYS  1 stream of the channel, 2 its meta hash, 3 (may be missing) where the id of
+--       what is published only once is remembered
 -- ARGV  1 event (JSON), 2 job or '', 3 '1' when the event is terminal, 4 how many events
---       the stream keeps, 5 for how many ms after the last one, 6 pub/sub name
+--       the stream keeps, 5 for how many ms after the last one, 6 pub/sub name,
+--       7 with KEYS[3]: for how many ms
 -- gives {id, receivers}, or {id of the job's terminal event} when that was out already:
---       nothing follows a terminal event, so this one is dropped
+--       nothing follows a terminal event, so this one is dropped; likewise {id} of what
+--       was published once already
 --
 -- A stream entry is {e, event, p, id of the entry before}, and what is heard live is
 -- "<id before> <id> <event>": a reader sees from the chain whether it missed one.
@@ -24,7 +27,7 @@
 -- again finds its marker unless the channel had many thousand jobs in between.
 local MANY, FULL, SWEPT = 1000, 10000, 20
 
-local stream, meta = KEYS[1], KEYS[2]
+local stream, meta, once = KEYS[1], KEYS[2], KEYS[3]
 local event, job, terminal = ARGV[1], ARGV[2], ARGV[3] == '1'
 local marker = 't:' .. job
 local ttl = tonumber(ARGV[5])
@@ -51,6 +54,13 @@ local function sweep(now)
         end
     end
     redis.call('HSET', meta, 'sweep', scan[1])
+end
+
+if once then
+    local id = redis.call('GET', once)
+    if id then
+        return {id}
+    end
 end
 
 local known = redis.call('HMGET', meta, 'last', marker)
@@ -81,6 +91,9 @@ elseif job == '' then
 else
     redis.call('HSET', meta, 'last', id, 'terminal', id, marker, id)
     sweep(ms)
+end
+if once then
+    redis.call('SET', once, id, 'PX', ARGV[7])
 end
 redis.call('PEXPIRE', stream, ARGV[5])
 redis.call('PEXPIRE', meta, string.format('%.0f', meta_ttl))
