@@ -67,6 +67,9 @@ struct rb_settings {
         int64_t max_connections_per_address; /* 0 = no limit */
         int64_t max_queue;                   /* bytes waiting for one client */
         int64_t max_message;                 /* bytes of one message from a client */
+        int64_t max_publish;                 /* bytes of data in an event by admin */
+        int64_t publish_rate;                /* events a second a process; 0 = no limit */
+        int64_t idempotency;                 /* ms */
         bool compression;                    /* of WebSocket messages */
         int64_t head_timeout;                /* ms to send a whole request head */
         int64_t drain_timeout;               /* ms */

@@ -313,6 +313,16 @@ const struct rb_setting rb_settings_table[] = {
     {ROW(notifier, max_message), .type = RB_SETTING_BYTES, .standard = "1MiB", .min = 128,
      .max = 256 * MIB, .reloads = true,
      .meaning = "The largest message or request body that a client may send."},
+    {ROW(notifier, max_publish), .type = RB_SETTING_BYTES, .standard = "1MiB", .min = 1,
+     .max = 8 * MIB, .reloads = true,
+     .meaning = "The largest data of one event that the admin listener publishes."},
+    {ROW(notifier, publish_rate), .type = RB_SETTING_INTEGER, .standard = "0", .min = 0,
+     .max = 10000000, .reloads = true,
+     .meaning = "How many events a second the admin listener of one process publishes, "
+                "after a burst of a second's; 0: no limit."},
+    {ROW(notifier, idempotency), .type = RB_SETTING_DURATION, .standard = "10m",
+     .min = 1000, .max = 7 * DAY, .reloads = true,
+     .meaning = "How long the admin listener remembers an Idempotency-Key."},
     {ROW(notifier, compression), .type = RB_SETTING_BOOLEAN, .standard = "false",
      .reloads = true,
      .meaning = "Compress WebSocket messages for clients that offer it "
