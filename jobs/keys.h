@@ -51,7 +51,7 @@ void rb_key_meta(const struct rb_keys *keys, struct rb_text channel, struct rb_k
 void rb_key_result(const struct rb_keys *keys, struct rb_text channel, struct rb_text job,
                    struct rb_key *key);
 /* What was asked under an Idempotency-Key; and what was published under one, beside its
- * channel. The digests are fingerprint.h's. */
+ * channel. The digests are the notifier's. */
 void rb_key_request(const struct rb_keys *keys, struct rb_text digest,
                     struct rb_key *key);
 void rb_key_published(const struct rb_keys *keys, struct rb_text channel,

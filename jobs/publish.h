@@ -40,8 +40,8 @@ struct rb_publication {
     struct rb_text job;   /* "" = no marker is kept */
     bool terminal;        /* done or failed */
     struct rb_text event; /* JSON, without id */
-    /* Publishing it again under the same digest (fingerprint.h) within once_ms gives the
-     * first one's id, as a duplicate. "": each is published. Needs scripts. */
+    /* Publishing it again under the same digest of at most 64 bytes within once_ms gives
+     * the first one's id, as a duplicate. "": each is published. Needs scripts. */
     struct rb_text once;
     int64_t once_ms;
 };

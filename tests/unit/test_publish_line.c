@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "jobs/fingerprint.h"
+#include "notifier/fingerprint.h"
 #include "jobs/publish_line.h"
 
 static void reads_a_line(void **state) {

@@ -1,5 +1,5 @@
 /* Digests of requests and of what they publish. */
-#include "jobs/fingerprint.h"
+#include "notifier/fingerprint.h"
 
 #include <openssl/evp.h>
 #include <stdint.h>

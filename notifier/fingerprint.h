@@ -1,6 +1,6 @@
 /* A digest of several texts, each with its length, so that "ab","c" is not "a","bc". */
-#ifndef RB_JOBS_FINGERPRINT_H
-#define RB_JOBS_FINGERPRINT_H
+#ifndef RB_NOTIFIER_FINGERPRINT_H
+#define RB_NOTIFIER_FINGERPRINT_H
 
 #include "config/status.h"
 #include "config/text.h"
