@@ -77,7 +77,23 @@ static bool take_prefix(struct rb_text *text, struct rb_text prefix) {
     return true;
 }
 
+bool rb_address_take_proxy(struct rb_text *text) {
+    static const char key[] = "?proxy=on";
+    const size_t len = sizeof key - 1;
+    if (text->len < len)
+        return false;
+    const char *at = text->at + text->len - len;
+    if (memcmp(at + 1, key + 1, len - 1) != 0 || (*at != '?' && *at != '&'))
+        return false;
+    /* "&" stands behind another option. */
+    if ((*at == '&') != (memchr(text->at, '?', text->len - len) != NULL))
+        return false;
+    text->len -= len;
+    return true;
+}
+
 bool rb_address_is_notifier_listen(struct rb_text text) {
+    (void)rb_address_take_proxy(&text);
     if (take_prefix(&text, RB_TEXT("tls://")) && rb_text_starts(text, RB_TEXT("unix:")))
         return false;
     /* systemd.socket(5), FileDescriptorName=: what of it one would type. */

@@ -12,8 +12,11 @@
 bool rb_address_is_listen(struct rb_text text);
 
 /* What the notifier's may be: also systemd:NAME, sockets that a service manager passes
- * under that name; and tls:// before anything but unix:. */
+ * under that name; tls:// before anything but unix:; and ?proxy=on behind all (&proxy=on
+ * behind another option). */
 bool rb_address_is_notifier_listen(struct rb_text text);
+/* Takes ?proxy=on off the end of such an address; false when it is not there. */
+bool rb_address_take_proxy(struct rb_text *text);
 
 /* An origin as browsers send it (RFC 6454 §6.2): scheme://host[:port] in lower case,
  * nothing behind; or "*". */

@@ -65,17 +65,21 @@ struct rb_settings {
         int64_t ping_interval;               /* ms, ±10 % */
         int64_t max_connections;             /* of all processes together */
         int64_t max_connections_per_address; /* 0 = no limit */
-        int64_t max_queue;                   /* bytes waiting for one client */
-        int64_t max_message;                 /* bytes of one message from a client */
-        int64_t max_publish;                 /* bytes of data in an event by admin */
-        int64_t publish_rate;                /* events a second a process; 0 = no limit */
-        int64_t idempotency;                 /* ms */
-        bool compression;                    /* of WebSocket messages */
-        int64_t head_timeout;                /* ms to send a whole request head */
-        int64_t drain_timeout;               /* ms */
-        int64_t auth_mode;                   /* enum rb_auth_mode */
-        struct rb_list auth_keys;            /* files; resolved like worker.services */
-        char *auth_issuer;                   /* "" = any, also the next */
+        int64_t max_accepts_per_second;      /* of all processes together; likewise */
+        int64_t max_accepts_per_second_per_address; /* likewise */
+        int64_t max_commands_per_second;            /* frames of a WebSocket; likewise */
+        int64_t max_queue;                          /* bytes waiting for one client */
+        int64_t max_message;      /* bytes of one message from a client */
+        int64_t max_publish;      /* bytes of data in an event by admin */
+        int64_t publish_rate;     /* events a second a process; 0 = no limit */
+        int64_t idempotency;      /* ms */
+        bool receipts;            /* of terminal events, in Redis */
+        bool compression;         /* of WebSocket messages */
+        int64_t head_timeout;     /* ms to send a whole request head */
+        int64_t drain_timeout;    /* ms */
+        int64_t auth_mode;        /* enum rb_auth_mode */
+        struct rb_list auth_keys; /* files; resolved like worker.services */
+        char *auth_issuer;        /* "" = any, also the next */
         char *auth_audience;
         char *auth_cookie;              /* "" = no token in a cookie */
         int64_t auth_leeway;            /* ms */
@@ -88,6 +92,9 @@ struct rb_settings {
         struct rb_list trusted_proxies; /* likewise; none = nobody */
         struct rb_list origins;         /* "*" or scheme://host[:port] */
         char *session_cookie;           /* "" = @session is not available */
+        struct rb_list enqueue;         /* services, "*" at the end; none = nobody may */
+        char *enqueue_queue;
+        int64_t enqueue_max_pending; /* jobs of one WebSocket */
         bool echo;
     } notifier;
     struct {

@@ -102,6 +102,21 @@ static bool is_digest(struct rb_text text) {
     return true;
 }
 
+/* A service's name (the room jobs/ has the rule), or what all names begin with and *. */
+static bool is_service_pattern(struct rb_text text) {
+    if (text.len > 0 && text.at[text.len - 1] == '*')
+        text.len--;
+    else if (text.len == 0)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        bool first = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (!first && (i == 0 || (c != '_' && c != '-')))
+            return false;
+    }
+    return text.len <= 64;
+}
+
 static bool is_path_or_empty(struct rb_text text) { return text.len < 4096; }
 
 static bool is_short(struct rb_text text) { return text.len <= 256; }
@@ -116,7 +131,7 @@ static bool is_cookie_or_empty(struct rb_text text) {
 }
 
 #define LISTEN "an address to listen on: host:port, [v6]:port, *:port or unix:/path"
-#define LISTEN_TLS LISTEN ", tls://host:port, or systemd:NAME"
+#define LISTEN_TLS LISTEN ", tls://host:port, or systemd:NAME, and perhaps ?proxy=on"
 #define PREFIX                                                                           \
     "1 to 128 printable ASCII characters without spaces, braces only as one {tag}"
 #define NETWORK                                                                          \
@@ -243,7 +258,9 @@ const struct rb_setting rb_settings_table[] = {
     {ROW(notifier, listen), .type = RB_SETTING_LIST, .standard = "127.0.0.1:8080",
      .min = 1, .max = 16, .expected = LISTEN_TLS, .valid = rb_address_is_notifier_listen,
      .meaning = "Where browsers are served; `tls://` before an address: over TLS; "
-                "`systemd:NAME`: sockets that are passed."},
+                "`systemd:NAME`: sockets that are passed; `?proxy=on` behind it: each "
+                "connection begins with the PROXY protocol, from one of "
+                "`notifier.trusted_proxies`."},
     {ROW(notifier, admin), .type = RB_SETTING_LIST, .standard = "127.0.0.1:8081",
      .max = 16, .expected = LISTEN_TLS, .valid = rb_address_is_notifier_listen,
      .meaning =
@@ -306,6 +323,20 @@ const struct rb_setting rb_settings_table[] = {
      .standard = "0", .min = 0, .max = 10000000, .reloads = true,
      .meaning = "How many of them may come from one address; 0: no limit. Behind a proxy "
                 "all come from the proxy's."},
+    {ROW(notifier, max_accepts_per_second), .type = RB_SETTING_INTEGER, .standard = "0",
+     .min = 0, .max = 10000000, .reloads = true,
+     .meaning = "How many new clients a second all processes accept together; who comes "
+                "beyond waits in the system's queue; 0: no limit."},
+    {ROW(notifier, max_accepts_per_second_per_address), .type = RB_SETTING_INTEGER,
+     .standard = "0", .min = 0, .max = 10000000, .reloads = true,
+     .meaning = "How many of them may come from one address, after a burst of twice as "
+                "many; beyond it they are refused; 0: no limit."},
+    {ROW(notifier, max_commands_per_second), .type = RB_SETTING_INTEGER, .standard = "20",
+     .min = 0, .max = 10000, .reloads = true,
+     .meaning =
+         "How many frames a second a client may send on a WebSocket, after a burst "
+         "of twice as many: commands beyond are refused, and who goes on is "
+         "closed; 0: no limit."},
     {ROW(notifier, max_queue), .type = RB_SETTING_BYTES, .standard = "1MiB", .min = KIB,
      .max = 1024 * MIB, .reloads = true,
      .meaning = "How much may wait for one slow client before it is cut off and told to "
@@ -323,6 +354,10 @@ const struct rb_setting rb_settings_table[] = {
     {ROW(notifier, idempotency), .type = RB_SETTING_DURATION, .standard = "10m",
      .min = 1000, .max = 7 * DAY, .reloads = true,
      .meaning = "How long the admin listener remembers an Idempotency-Key."},
+    {ROW(notifier, receipts), .type = RB_SETTING_BOOLEAN, .standard = "true",
+     .reloads = true,
+     .meaning = "Note in Redis when the terminal event of a job was first written to a "
+                "client; `GET /channels/<channel>` shows it."},
     {ROW(notifier, compression), .type = RB_SETTING_BOOLEAN, .standard = "false",
      .reloads = true,
      .meaning = "Compress WebSocket messages for clients that offer it "
@@ -427,6 +462,17 @@ const struct rb_setting rb_settings_table[] = {
      .meaning =
          "The cookie that `@session` stands for in channel names; empty: `@session` "
          "is not available."},
+    {ROW(notifier, enqueue), .type = RB_SETTING_LIST, .standard = "", .max = 256,
+     .expected = "a service, or the beginning of its name and *",
+     .valid = is_service_pattern, .reloads = true,
+     .meaning = "Services whose jobs a WebSocket may enqueue; `*` stands for any rest. "
+                "None: no jobs come from browsers."},
+    {ROW(notifier, enqueue_queue), .type = RB_SETTING_STRING, .standard = "default",
+     .expected = "a queue name of 1 to 64 characters out of A-Z a-z 0-9 _ . : @ = ~ -",
+     .valid = is_queue, .reloads = true, .meaning = "The queue that they go to."},
+    {ROW(notifier, enqueue_max_pending), .type = RB_SETTING_INTEGER, .standard = "16",
+     .min = 1, .max = 1000, .reloads = true,
+     .meaning = "How many jobs of one WebSocket may be without their result."},
     {ROW(notifier, echo), .type = RB_SETTING_BOOLEAN, .standard = "false",
      .reloads = true, .meaning = "Serve `/echo`, for test pages and conformance suites."},
 
