@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "jobs/definition_section.h"
+#include "jobs/definition_tls.h"
 #include "jobs/name.h"
 #include "jobs/params.h"
 #include "jobs/schedule.h"
@@ -74,6 +75,8 @@ static const struct section {
     {"params", false, read_params},
     {"channel", false, read_channel},
     {"request", false, read_request},
+    {"tls", false, rb_read_tls},
+    {"redirects", false, rb_read_redirects},
     {"secrets", false, rb_read_secrets},
     {"timeout", false, rb_read_timeout},
     {"result", false, rb_read_result},
@@ -152,6 +155,8 @@ void rb_definition_free(struct rb_definition *definition) {
     json_decref(definition->secrets);
     rb_template_free(definition->channel);
     rb_request_template_free(definition->request);
+    rb_call_tls_free(definition->tls);
+    rb_redirects_fini(&definition->redirects);
     rb_result_free(definition);
     rb_calls_free(definition);
     rb_network_free(definition->network.allow);

@@ -12,6 +12,7 @@
 #include "config/yaml.h"
 #include "jobs/breaker_policy.h"
 #include "jobs/cache_policy.h"
+#include "jobs/definition_redirects.h"
 #include "jobs/job.h"
 #include "jobs/limits.h"
 #include "jobs/retry_policy.h"
@@ -20,6 +21,7 @@ struct rb_params;
 struct rb_schedule;
 struct rb_template;
 struct rb_request_template;
+struct rb_call_tls;
 
 #define RB_DEFINITION_STATUS_MAX 599
 
@@ -32,7 +34,7 @@ struct rb_selection {
 struct rb_definition;
 
 /* One of the calls of a job that asks several services. Of its definition request,
- * timeout, retry, result and hedge are set; the rest is as the whole says. */
+ * tls, redirects, timeout, retry, result and hedge are set; the rest is as the whole says. */
 struct rb_leg {
     char *name;
     struct rb_definition *definition;
@@ -49,6 +51,8 @@ struct rb_definition {
     json_t *secrets;             /* name → value */
     struct rb_template *channel; /* NULL: a job must name its channel to be heard */
     struct rb_request_template *request; /* NULL when there are calls */
+    struct rb_call_tls *tls;             /* NULL: as the system does it */
+    struct rb_redirects redirects;
     struct {
         struct rb_leg *legs;
         size_t count;        /* 0: there is one request */

@@ -38,8 +38,8 @@ void rb_read_hedge(struct rb_reading *r, const struct rb_yaml *node) {
 /* What a call does not say itself is as the whole definition says. */
 static void read_leg(struct rb_reading *whole, const struct rb_yaml *node,
                      struct rb_definition *d) {
-    static const char *const known[] = {"request", "timeout", "retry",
-                                        "result",  "hedge",   NULL};
+    static const char *const known[] = {"request", "tls",    "redirects", "timeout",
+                                        "retry",   "result", "hedge",     NULL};
     static const char *const needed[] = {"request", NULL};
     struct rb_reading r = {d, node, whole->names, whole->errors};
     if (!rb_section_open(node, known, needed, r.errors))
@@ -49,6 +49,8 @@ static void read_leg(struct rb_reading *whole, const struct rb_yaml *node,
     d->retry = whole->definition->retry;
     if (rb_yaml_get(node, "request"))
         rb_read_request(&r, rb_yaml_get(node, "request"));
+    rb_read_tls(&r, rb_yaml_get(node, "tls"));
+    rb_read_redirects(&r, rb_yaml_get(node, "redirects"));
     if (rb_yaml_get(node, "timeout"))
         rb_read_timeout(&r, rb_yaml_get(node, "timeout"));
     if (rb_yaml_get(node, "retry"))

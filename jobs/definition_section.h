@@ -22,6 +22,8 @@ typedef void rb_section_fn(struct rb_reading *r, const struct rb_yaml *node);
 
 rb_section_fn rb_read_secrets;
 rb_section_fn rb_read_request;
+rb_section_fn rb_read_tls;
+rb_section_fn rb_read_redirects;
 rb_section_fn rb_read_timeout;
 rb_section_fn rb_read_result;
 rb_section_fn rb_read_progress;

@@ -49,6 +49,8 @@ struct rb_request_template {
 /* Each reads its part of `request:` into t and adds mistakes to r->errors. */
 void rb_request_url_read(struct rb_reading *r, const struct rb_yaml *node,
                          struct rb_request_template *t);
+/* host[:port]: NULL, or what is wrong with it. */
+const char *rb_request_check_authority(struct rb_text authority);
 void rb_fields_read(struct rb_reading *r, const struct rb_yaml *node, enum rb_place place,
                     struct rb_fields *fields);
 void rb_headers_read(struct rb_reading *r, const struct rb_yaml *node,

@@ -35,8 +35,7 @@ static bool is_host(struct rb_text host) {
     return true;
 }
 
-/* host[:port] */
-static const char *check_authority(struct rb_text authority) {
+const char *rb_request_check_authority(struct rb_text authority) {
     if (authority.len > 0 && memchr(authority.at, '@', authority.len))
         return "a user and password don't belong into a url: send them in a header";
     size_t host = 0; /* the colons of an IPv6 address stand in brackets */
@@ -122,7 +121,8 @@ void rb_request_url_read(struct rb_reading *r, const struct rb_yaml *node,
         mistake(r, node, "the host is fixed: ${…} may stand in the path and the query");
         return;
     }
-    const char *wrong = check_authority(rb_text(url.at + scheme, host_end - scheme));
+    const char *wrong =
+        rb_request_check_authority(rb_text(url.at + scheme, host_end - scheme));
     size_t path_end = find(url, host_end, "?#");
     size_t query_end = find(url, path_end, "#");
     if (!wrong && query_end < url.len)

@@ -77,6 +77,7 @@ bool rb_template_is_absent(const struct rb_template *template,
                            const struct rb_template_values *values);
 
 bool rb_template_is_constant(const struct rb_template *template);
+bool rb_template_has_secret(const struct rb_template *template);
 
 /* Is a segment of the path "." or "..", also where a dot is written as %2e? */
 bool rb_template_has_dots(struct rb_text path);

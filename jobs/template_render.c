@@ -161,3 +161,10 @@ bool rb_template_is_constant(const struct rb_template *template) {
             return false;
     return true;
 }
+
+bool rb_template_has_secret(const struct rb_template *template) {
+    for (size_t i = 0; i < template->count; i++)
+        if (template->pieces[i].kind == RB_PIECE_SECRET)
+            return true;
+    return false;
+}

@@ -10,8 +10,9 @@
 #   worker    + jobs/, libcurl                   never notifier/
 #   notifier  + jobs/, llhttp, OpenSSL, zlib     never worker/
 # A few doors lead higher: jobs/jwt_key*.c (tokens are signed by the command and verified by
-# the notifier) and jobs/question.c (digests of requests) alone see libcrypto,
-# notifier/hook*.c alone sees libcurl (it asks the web app); no header of theirs shows it.
+# the notifier), jobs/question.c (digests of requests) and jobs/definition_tls_pem.c (looks
+# into certificates) alone see libcrypto, notifier/hook*.c alone sees libcurl (it asks the
+# web app); no header of theirs shows it.
 # And: only jobs/keys.c spells the names of keys in Redis; nobody calls the functions that
 # cannot be bounded.
 set -eu
@@ -22,7 +23,7 @@ jobs="($config|<(jansson|hiredis/[a-z0-9_/]+)\\.h>|\"jobs/([a-z0-9_]+/)?[a-z0-9_
 worker="($jobs|<(curl/[a-z0-9_]+)\\.h>|\"worker/[a-z0-9_]+\\.h\")"
 notifier="($jobs|<(llhttp|zlib|openssl/[a-z0-9_]+)\\.h>|\"notifier/[a-z0-9_]+\\.h\")"
 
-doors='^(jobs/(jwt_key[a-z_]*|question)\.c:[0-9]+:.*<openssl/[a-z0-9_]+\.h>|notifier/hook[a-z_]*\.c:[0-9]+:.*<curl/[a-z]+\.h>)'
+doors='^(jobs/(jwt_key[a-z_]*|question|definition_tls_pem)\.c:[0-9]+:.*<openssl/[a-z0-9_]+\.h>|notifier/hook[a-z_]*\.c:[0-9]+:.*<curl/[a-z]+\.h>)'
 
 banned='(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atoll|strtok|alloca|system)'
 key_names='"[^"]*:(queue|retry|due|workers|held|dead|cache|rate|once|meta)(:[^"]*)?"'
@@ -91,6 +92,7 @@ self_test() {
     expect "notifier beside its floor" notifier/a.c '#include "worker/call.h"'
     expect "notifier with curl" notifier/a.c '#include <curl/curl.h>'
     expect "jobs with libcrypto" jobs/jwt.c '#include <openssl/evp.h>'
+    expect "the section tls with libcrypto" jobs/definition_tls.c '#include <openssl/pem.h>'
     expect "a header with libcrypto" jobs/jwt_key.h '#include <openssl/evp.h>'
     expect "a header with curl" notifier/hook.h '#include <curl/curl.h>'
     expect "an unknown library" config/a.c '#include <glib.h>'
@@ -102,6 +104,7 @@ self_test() {
     allow config/a.c '#include <sys/socket.h>'
     allow jobs/a.c '#include <hiredis/hiredis.h>'
     allow jobs/jwt_key_read.c '#include <openssl/evp.h>'
+    allow jobs/definition_tls_pem.c '#include <openssl/pem.h>'
     allow notifier/hook.c '#include <curl/curl.h>'
     allow jobs/keys.c 'f(":queue:");'
     allow worker/a.c '#include "jobs/job.h" /* why */'

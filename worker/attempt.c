@@ -66,6 +66,8 @@ static void start_call(struct rb_flight *f, struct rb_request *request) {
         .max_bytes = d->result.max_bytes,
         .allow = d->network.allow,
         .deny = d->network.deny,
+        .tls = d->tls,
+        .redirects = d->redirects.max > 0 ? &d->redirects : NULL,
     };
     if (d->hedge_after_ms > 0)
         f->hedge = rb_hedge_start(f, &order, d->hedge_after_ms, on_answer, f);

@@ -17,6 +17,7 @@
 #include "worker/dial.h"
 #include "worker/easy.h"
 #include "worker/failure.h"
+#include "worker/redirect.h"
 #include "worker/retry_after.h"
 #include "worker/stats.h"
 #include "worker/transfers.h"
@@ -39,18 +40,19 @@ struct rb_call {
     bool running; /* in its lane */
     bool ended;   /* on caller->ended */
     bool opened;
+    bool tls_set; /* the handle has options of a definition's `tls:` */
+    struct rb_hop hop;
     curl_socket_t fd; /* the one opened last */
     struct rb_dialer dialer;
-    struct rb_request *request;
+    struct rb_call_order order;
     rb_call_fn *fn;
     void *ctx;
-    const struct rb_network *allow, *deny;
     struct rb_call_end end;
     struct rb_buffer body;
     size_t head_bytes;
     ev_timer timer;
     int64_t started_us;
-    int64_t connect_ms, connect_by_ms, deadline_ms;
+    int64_t connect_by_ms;
     struct rb_header_list headers;
     char detail[CURL_ERROR_SIZE];
 };
@@ -76,9 +78,9 @@ static bool contains(const struct rb_network *network, const struct sockaddr *ad
 
 /* A definition may open what the worker closes, and close what the worker opens. */
 static bool allowed(const struct rb_call *call, const struct sockaddr *address) {
-    if (contains(call->allow, address))
+    if (contains(call->order.allow, address))
         return true;
-    if (contains(call->deny, address))
+    if (contains(call->order.deny, address))
         return false;
     return rb_network_allows(call->caller->allow, call->caller->deny, address);
 }
@@ -100,7 +102,8 @@ static curl_socket_t on_open(void *ctx, curlsocktype purpose,
 
 /* Judged by the worker's rules alone, the peer of the last call is known. */
 static bool is_known_peer(const struct rb_call *call, const char *peer) {
-    return !call->allow && !call->deny && strcmp(peer, call->caller->known_peer) == 0;
+    return !call->order.allow && !call->order.deny &&
+           strcmp(peer, call->caller->known_peer) == 0;
 }
 
 static bool is_allowed_peer(const struct rb_call *call, const char *peer) {
@@ -123,7 +126,7 @@ static int on_connected(void *ctx, char *peer, char *local, int peer_port,
     call->end.denied = !is_known_peer(call, peer) && !is_allowed_peer(call, peer);
     if (call->end.denied)
         return CURL_PREREQFUNC_ABORT;
-    if (!call->allow && !call->deny)
+    if (!call->order.allow && !call->order.deny)
         snprintf(caller->known_peer, sizeof caller->known_peer, "%s", peer);
     return CURL_PREREQFUNC_OK;
 }
@@ -157,8 +160,8 @@ static void release(struct rb_call *call) {
         rb_transfers_remove(caller->transfers, call->easy, call->dialer.lane);
     if (call->ended)
         TAILQ_REMOVE(&caller->ended, call, link);
-    rb_request_free(call->request);
-    call->request = NULL;
+    rb_request_free(call->order.request);
+    call->order.request = NULL;
     call->running = call->ended = false;
     caller->in_use--;
 }
@@ -236,22 +239,61 @@ static void end_soon(struct rb_call *call, CURLcode code) {
     TAILQ_INSERT_TAIL(&call->caller->ended, call, link);
 }
 
-static void on_transfer_ended(void *transfer, CURLcode code) {
-    struct rb_call *call = transfer;
-    call->running = false;
-    call->end.code = code;
-    if (code == CURLE_OK)
-        rb_dial_rest(&call->dialer);
-    finish(call);
-}
-
 static void arm(struct rb_call *call, int64_t now_ms) {
-    int64_t due_ms = call->deadline_ms;
+    int64_t due_ms = call->order.deadline_ms;
     if (!call->end.connected && call->connect_by_ms < due_ms)
         due_ms = call->connect_by_ms;
     int64_t after_ms = due_ms > now_ms ? due_ms - now_ms : 1;
     ev_timer_set(&call->timer, (double)after_ms / 1000.0, 0.0);
     ev_timer_start(call->caller->loop, &call->timer);
+}
+
+/* Begins at the beginning, when it has been set up. */
+static void begin(struct rb_call *call, const char *url, int64_t now_ms) {
+    struct rb_caller *caller = call->caller;
+    call->end = (struct rb_call_end){0};
+    call->opened = false;
+    call->head_bytes = 0;
+    call->detail[0] = '\0';
+    call->dialer.host = NULL;
+    rb_buffer_clear(&call->body);
+    call->connect_by_ms = now_ms + call->order.connect_ms;
+    arm(call, now_ms);
+    enum rb_status status =
+        rb_dial_start(caller->dial, &call->dialer, rb_text_of(url), now_ms);
+    if (status == RB_INVALID)
+        end_soon(call, CURLE_URL_MALFORMAT);
+    else if (status != RB_OK)
+        end_soon(call, CURLE_OUT_OF_MEMORY);
+}
+
+/* The answer leads elsewhere, and the definition allows it: the call begins again there,
+ * within the time that it has. False: the answer is the end. */
+static bool follow(struct rb_call *call) {
+    struct rb_caller *caller = call->caller;
+    if (rb_redirect_look(call->easy, &call->order, &call->hop, call->detail) != RB_OK)
+        return false;
+    bool set = rb_redirect_set(call->easy, &call->headers, &call->order, &call->hop,
+                               caller->trust_folder);
+    if (set) {
+        ev_timer_stop(caller->loop, &call->timer);
+        rb_dial_release(caller->dial, &call->dialer);
+        rb_stats_add(caller->stats, RB_STAT_BYTES, (int64_t)call->body.len);
+        begin(call, call->hop.url, rb_clock_ms());
+    }
+    rb_hop_fini(&call->hop);
+    return set;
+}
+
+static void on_transfer_ended(void *transfer, CURLcode code) {
+    struct rb_call *call = transfer;
+    call->running = false;
+    call->end.code = code;
+    call->end.alerted = rb_failure_is_alert(code, call->detail);
+    if (code == CURLE_OK)
+        rb_dial_rest(&call->dialer);
+    if (code != CURLE_OK || !call->order.redirects || !follow(call))
+        finish(call);
 }
 
 /* The socket opened last is connected, so what is missing is TLS. */
@@ -268,7 +310,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents) {
 
     if (call->ended)
         return;
-    if (now_ms >= call->deadline_ms)
+    if (now_ms >= call->order.deadline_ms)
         call->end.timed_out = true;
     else if (!call->end.connected && now_ms >= call->connect_by_ms)
         call->end.connect_overdue = true;
@@ -288,11 +330,11 @@ static void on_go(struct rb_dialer *dialer, bool resolved) {
         end_soon(call, CURLE_COULDNT_RESOLVE_HOST);
         return;
     }
-    call->connect_by_ms = rb_clock_ms() + call->connect_ms;
+    call->connect_by_ms = rb_clock_ms() + call->order.connect_ms;
     curl_easy_setopt(call->easy, CURLOPT_RESOLVE, rb_dial_addresses(dialer));
-    curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
-                     rb_dial_has_choice(dialer) ? (long)call->connect_ms + CURL_LATE_MS
-                                                : 0L);
+    curl_easy_setopt(
+        call->easy, CURLOPT_CONNECTTIMEOUT_MS,
+        rb_dial_has_choice(dialer) ? (long)call->order.connect_ms + CURL_LATE_MS : 0L);
     if (rb_transfers_add(caller->transfers, call->easy, dialer->lane) == RB_OK)
         call->running = true;
     else
@@ -341,10 +383,19 @@ static struct rb_call *call_take(struct rb_caller *caller) {
     return call;
 }
 
+/* Handles that never saw a `tls:` need not be told that there is none. */
+static bool set_up(struct rb_call *call, const struct rb_call_order *order) {
+    bool tls = order->tls || call->tls_set;
+    call->tls_set = order->tls != NULL;
+    return rb_easy_set_request(call->easy, &call->headers, order) &&
+           (!tls ||
+            rb_easy_set_tls(call->easy, order->tls, true, call->caller->trust_folder));
+}
+
 struct rb_call *rb_call_start(struct rb_caller *caller, const struct rb_call_order *order,
                               int64_t now_ms, rb_call_fn *fn, void *ctx) {
     struct rb_call *call = call_take(caller);
-    if (!call || !rb_easy_set_request(call->easy, &call->headers, order)) {
+    if (!call || !set_up(call, order)) {
         rb_request_free(order->request);
         if (call)
             call_free(call);
@@ -352,29 +403,13 @@ struct rb_call *rb_call_start(struct rb_caller *caller, const struct rb_call_ord
     }
     if (++caller->in_use > caller->peak)
         caller->peak = caller->in_use;
-    call->request = order->request;
+    call->order = *order;
     call->fn = fn;
     call->ctx = ctx;
-    call->allow = order->allow;
-    call->deny = order->deny;
-    call->end = (struct rb_call_end){0};
-    call->opened = false;
-    call->head_bytes = 0;
-    call->detail[0] = '\0';
-    call->dialer.host = NULL;
-    rb_buffer_clear(&call->body);
+    call->hop = (struct rb_hop){0};
     call->body.limit = (size_t)order->max_bytes;
     call->started_us = rb_clock_us();
-    call->connect_ms = order->connect_ms;
-    call->connect_by_ms = now_ms + order->connect_ms;
-    call->deadline_ms = order->deadline_ms;
-    arm(call, now_ms);
-    enum rb_status status = rb_dial_start(caller->dial, &call->dialer,
-                                          rb_text_of(call->request->url), now_ms);
-    if (status == RB_INVALID)
-        end_soon(call, CURLE_URL_MALFORMAT);
-    else if (status != RB_OK)
-        end_soon(call, CURLE_OUT_OF_MEMORY);
+    begin(call, order->request->url, now_ms);
     return call;
 }
 

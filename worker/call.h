@@ -52,6 +52,8 @@ struct rb_call_order {
     int64_t deadline_ms;                      /* on rb_clock_ms: when all must be over */
     int64_t max_bytes;                        /* of the decoded body */
     const struct rb_network *allow, *deny;    /* of the definition; may be NULL */
+    const struct rb_call_tls *tls;            /* NULL: as the system does it */
+    const struct rb_redirects *redirects;     /* NULL: none is followed */
 };
 
 /* Borrowed for the callback. failure RB_FAILURES: the answer is whole, whatever its

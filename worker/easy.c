@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "jobs/definition_tls.h"
+
 /* Curl's buffer, one for each call in flight. Up to this size malloc takes it from its
  * fast lists. */
 #define RECEIVE_BYTES 1024L
@@ -36,12 +38,38 @@ void rb_easy_set_common(CURL *easy, bool trust_folder) {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* see redirect.c */
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says … */
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "*"); /* … and it is not even asked */
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* decodes all it can */
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+}
+
+/* The definition's memory is used where it is. */
+static bool set_blob(CURL *easy, CURLoption option, char *at, size_t len) {
+    struct curl_blob blob = {.data = at, .len = len, .flags = CURL_BLOB_NOCOPY};
+    return curl_easy_setopt(easy, option, at ? &blob : NULL) == CURLE_OK;
+}
+
+bool rb_easy_set_tls(CURL *easy, const struct rb_call_tls *tls, bool identity,
+                     bool trust_folder) {
+    static const struct rb_call_tls none;
+    bool folder = trust_folder && !(tls && tls->ca);
+    if (!tls)
+        tls = &none;
+    return curl_easy_setopt(easy, CURLOPT_CAPATH,
+                            folder ? curl_version_info(CURLVERSION_NOW)->capath : NULL) ==
+               CURLE_OK &&
+           set_blob(easy, CURLOPT_CAINFO_BLOB, tls->ca, tls->ca_len) &&
+           set_blob(easy, CURLOPT_SSLCERT_BLOB, identity ? tls->certificate : NULL,
+                    tls->certificate_len) &&
+           set_blob(easy, CURLOPT_SSLKEY_BLOB, identity ? tls->key : NULL,
+                    tls->key_len) &&
+           curl_easy_setopt(easy, CURLOPT_SSLVERSION,
+                            tls->newest ? (long)CURL_SSLVERSION_TLSv1_3
+                                        : (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
 }
 
 static bool same_name(const char *a, const char *b) {

@@ -13,8 +13,15 @@
 bool rb_easy_has_trust_folder(void);
 
 /* HTTP/1.1 to the host itself: no redirects, no proxy of the environment, nothing but
- * http and https, TLS verified by the system's certificates. */
+ * http and https, TLS 1.2 at least, verified by the system's certificates. */
 void rb_easy_set_common(CURL *easy, bool trust_folder);
+
+/* What a definition's `tls:` says in place of that, with its client certificate or
+ * without; NULL: sets the common rules again. False when out of memory. `tls` is borrowed
+ * as long as transfers of the handle run. Connections are shared by those alone that say
+ * the same. */
+bool rb_easy_set_tls(CURL *easy, const struct rb_call_tls *tls, bool identity,
+                     bool trust_folder);
 
 /* The header lines as curl wants them; keeps its memory from call to call. The texts are
  * borrowed from the order. */

@@ -2,6 +2,8 @@
  * table). */
 #include "worker/failure.h"
 
+#include <string.h>
+
 static const struct {
     CURLcode code;
     enum rb_failure failure;
@@ -53,6 +55,13 @@ static bool is_reset(CURLcode code) {
            code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM;
 }
 
+/* OpenSSL's words for what the peer told it, as in "sslv3 alert bad certificate": with
+ * TLS 1.3 a client certificate is judged when the handshake is over for us. */
+bool rb_failure_is_alert(CURLcode code, const char *detail) {
+    return (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) &&
+           strstr(detail, " alert ");
+}
+
 enum rb_retry_cause rb_failure_cause(const struct rb_call_end *end) {
     const char *sentence;
     if (end->denied || end->body_too_large || end->head_too_large)
@@ -61,7 +70,7 @@ enum rb_retry_cause rb_failure_cause(const struct rb_call_end *end) {
         return RB_RETRY_CONNECT;
     if (end->timed_out)
         return RB_RETRY_TIMEOUT;
-    if (is_reset(end->code))
+    if (is_reset(end->code) && !end->alerted)
         return RB_RETRY_RESET;
     switch (rb_failure_of_call(end, &sentence)) {
     case RB_FAILURES:
@@ -102,6 +111,8 @@ enum rb_failure rb_failure_of_call(const struct rb_call_end *end, const char **s
         if (meanings[i].code == end->code)
             return say(meanings[i].failure, meanings[i].sentence, sentence);
 
+    if (end->alerted)
+        return say(RB_FAIL_TLS, "the service ended TLS with an alert", sentence);
     /* The connection broke: whether that is the way there or the answer depends on how
      * far it had come. */
     if (end->code == CURLE_GOT_NOTHING || end->code == CURLE_RECV_ERROR ||

@@ -20,6 +20,7 @@ struct rb_call_end {
     bool handshaking;     /* … while TLS was being negotiated */
     bool connected;       /* a connection was there */
     bool answered;        /* a byte of the answer came */
+    bool alerted;         /* TLS ended with an alert in place of an answer */
     bool body_too_large;
     bool head_too_large;
 };
@@ -29,5 +30,8 @@ enum rb_failure rb_failure_of_call(const struct rb_call_end *end, const char **s
 
 /* The same end in the words of a retry policy; RB_RETRY_STATUS with a whole answer. */
 enum rb_retry_cause rb_failure_cause(const struct rb_call_end *end);
+
+/* Did the peer end TLS with an alert? `detail` is what curl wrote of it. */
+bool rb_failure_is_alert(CURLcode code, const char *detail);
 
 #endif

@@ -234,6 +234,8 @@ static void start_leg(struct leg *leg) {
         .max_bytes = d->result.max_bytes,
         .allow = f->definition->network.allow,
         .deny = f->definition->network.deny,
+        .tls = d->tls,
+        .redirects = d->redirects.max > 0 ? &d->redirects : NULL,
     };
     leg->attempts++;
     leg->call = rb_hedge_start(f, &order, d->hedge_after_ms, on_answer, leg);
