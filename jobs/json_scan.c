@@ -147,6 +147,7 @@ static bool member_name(struct scan *s, struct rb_text *name) {
 /* One bit a level: set in an object. */
 struct nest {
     size_t depth;
+    size_t limit;
     uint64_t objects[RB_JSON_DEPTH / 64];
 };
 
@@ -155,7 +156,7 @@ static bool in_object(const struct nest *n) {
 }
 
 static bool enter(struct scan *s, struct nest *n, bool object) {
-    if (n->depth == RB_JSON_DEPTH)
+    if (n->depth == n->limit)
         return wrong(s, "at most 512 levels");
     uint64_t bit = UINT64_C(1) << (n->depth % 64);
     if (object)
@@ -186,9 +187,10 @@ static bool leave(struct scan *s, struct nest *n) {
     return true;
 }
 
-static bool value(struct scan *s) {
+static bool value(struct scan *s, size_t levels) {
     struct nest n;
     n.depth = 0;
+    n.limit = levels;
     do {
         skip_space(s);
         bool object = next_is(s, '{');
@@ -218,7 +220,7 @@ static struct scan scan_of(struct rb_text json) {
 enum rb_status rb_json_check(struct rb_text json, struct rb_error *error) {
     struct scan s = scan_of(json);
     const char *begin = s.at;
-    if (value(&s)) {
+    if (value(&s, RB_JSON_DEPTH)) {
         skip_space(&s);
         if (s.at == s.end)
             return RB_OK;
@@ -265,7 +267,7 @@ enum rb_status rb_json_next(struct rb_json_walk *walk, struct rb_text *key,
         return RB_INVALID;
     skip_space(&s);
     const char *begin = s.at;
-    if (!value(&s))
+    if (!value(&s, RB_JSON_DEPTH - 1)) /* it stands within another */
         return RB_INVALID;
     *out = rb_text(begin, (size_t)(s.at - begin));
     walk->rest = rest_of(&s);

@@ -88,6 +88,16 @@ static void refuses(void **state) {
                    "the job is refused at byte 24: a member is given twice");
     assert_refused("{\"service\":\"s\",\"params\":{\"a\":1,\"a\":2}}",
                    "the job is refused at byte 34: a member is given twice");
+    assert_refused("{\"service\":\"s\",\"at\":0,\"at\":1}",
+                   "the job is refused at byte 26: a member is given twice");
+    assert_refused("{\"service\":\"s\",\"params\":{},\"params\":{}}",
+                   "the job is refused at byte 35: a member is given twice");
+    assert_refused("{\"service\":\"s\",\"params\":{\"a\":1,\"\\u0061\":2}}",
+                   "the job is refused at byte 39: a member is given twice");
+    assert_refused("{\"service\":\"s\",\"params\":{\"a\":{\"b\":1,\"b\":2}}}",
+                   "the job is refused at byte 39: a member is given twice");
+    assert_refused("{\"service\":\"s\",}",
+                   "the job is not JSON at byte 16: expected a string");
     assert_refused("{\"service\":\"s\",\"params\":[]}", "\"params\" must be an object");
     assert_refused("{\"service\":\"s\",\"params\":null}", "\"params\" must be an object");
 }
