@@ -50,6 +50,8 @@ struct rb_delivery {
     struct rb_text json;  /* the event, whole, with its id; for raw the payload */
     struct rb_text event; /* its name; "message" for raw */
     struct rb_bytes *encoded[RB_ENCODINGS]; /* filled by whoever needs one first */
+    struct rb_receipt *receipt;             /* likewise, see rb_receipt_of */
+    bool receipted;                         /* it was asked for */
 };
 
 struct rb_subscription;
@@ -80,7 +82,7 @@ struct rb_subscription {
     struct rb_group *group;          /* NULL when not subscribed */
     union {
         TAILQ_ENTRY(rb_subscription) member;
-        struct rb_stream_id stood; /* its cursor when it was unsubscribed */
+        struct rb_stream_id stood; /* its cursor while it is not subscribed */
     };
     bool stands;  /* stood is one */
     bool told;    /* ->verified was called */
@@ -202,6 +204,7 @@ struct rb_channels_stats {
     uint64_t gaps;       /* told to a subscriber */
     uint64_t readings;
     uint64_t oversize; /* messages over max_message, told as a gap; raw ones dropped */
+    uint64_t unheard; /* terminal ones, on a channel that nobody here waits on any more */
 };
 const struct rb_channels_stats *rb_channels_stats(const struct rb_channels *channels);
 

@@ -2,6 +2,7 @@
 #include "notifier/connection.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +17,19 @@
 #define LINGER_MS 2000         /* to close its side after that */
 
 static void on_io(struct ev_loop *loop, ev_io *io, int events);
+
+/* What a proxy said of its client, in as little room as it takes. */
+struct told {
+    uint16_t family; /* 0: nothing */
+    in_port_t port;
+    unsigned char ip[16];
+};
+#define TOLD_WORDS ((sizeof(struct told) + sizeof(uint64_t) - 1) / sizeof(uint64_t))
+
+size_t rb_connection_bytes(const struct rb_server *server) {
+    size_t words = server->proxied ? 1 + TOLD_WORDS : server->addresses ? 1 : 0;
+    return sizeof(struct rb_connection) + words * sizeof(uint64_t);
+}
 
 static enum rb_count gauge_of(const struct rb_connection *c) {
     return c->side == RB_SIDE_ADMIN ? RB_COUNT_CONNECTIONS_ADMIN : c->role->gauge;
@@ -251,6 +265,10 @@ static void take_end(struct rb_connection *c) {
 
 static void read_some(struct rb_connection *c) {
     char *bytes = c->server->read_buffer;
+    if (c->role->read && !c->closing) {
+        c->role->read(c);
+        return;
+    }
     /* When our side is shut nobody looks at what comes. */
     ssize_t n = c->tls && !c->shut ? rb_connection_tls_read(c, bytes, RB_READ_BYTES)
                                    : recv(c->io.fd, bytes, RB_READ_BYTES, 0);
@@ -309,26 +327,69 @@ void rb_connection_stop(struct rb_connection *c, int64_t delay_ms) {
     }
 }
 
+void rb_connection_set_address(struct rb_connection *c,
+                               const struct sockaddr_storage *at) {
+    struct told told = {.family = at->ss_family};
+    if (at->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)at;
+        memcpy(told.ip, &v4->sin_addr, sizeof v4->sin_addr);
+        told.port = v4->sin_port;
+    } else {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)at;
+        memcpy(told.ip, &v6->sin6_addr, sizeof v6->sin6_addr);
+        told.port = v6->sin6_port;
+    }
+    memcpy(c->address + 1, &told, sizeof told);
+}
+
+static bool read_told(const struct rb_connection *c, struct sockaddr_storage *at) {
+    struct told told;
+    memcpy(&told, c->address + 1, sizeof told);
+    if (told.family == AF_INET) {
+        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = told.port};
+        memcpy(&v4.sin_addr, told.ip, sizeof v4.sin_addr);
+        memcpy(at, &v4, sizeof v4);
+    } else if (told.family == AF_INET6) {
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = told.port};
+        memcpy(&v6.sin6_addr, told.ip, sizeof v6.sin6_addr);
+        memcpy(at, &v6, sizeof v6);
+    }
+    return told.family != 0;
+}
+
 bool rb_connection_address(const struct rb_connection *c, struct sockaddr_storage *at) {
     socklen_t len = sizeof *at;
     memset(at, 0, sizeof *at);
+    if (c->server->proxied && read_told(c, at))
+        return true;
     return getpeername(c->io.fd, (struct sockaddr *)at, &len) == 0;
 }
 
 /* --- subscriptions --- */
 
-enum rb_status rb_connection_subscribe(struct rb_connection *c, struct rb_text channel,
-                                       struct rb_cursor cursor,
-                                       const struct rb_sink *sink) {
+struct rb_subscription *rb_connection_add(struct rb_connection *c,
+                                          struct rb_cursor cursor,
+                                          const struct rb_sink *sink) {
     struct rb_subscription *s = rb_slab_take(c->server->subscriptions);
     if (!s)
-        return RB_NOMEM;
+        return NULL;
     struct rb_subscription **end = &c->subscriptions;
     while (*end)
         end = &(*end)->sibling;
     *end = s;
     s->sink = sink;
     s->owner = c;
+    s->stands = cursor.given;
+    s->stood = cursor.id;
+    return s;
+}
+
+enum rb_status rb_connection_subscribe(struct rb_connection *c, struct rb_text channel,
+                                       struct rb_cursor cursor,
+                                       const struct rb_sink *sink) {
+    struct rb_subscription *s = rb_connection_add(c, cursor, sink);
+    if (!s)
+        return RB_NOMEM;
     enum rb_status status = rb_channel_subscribe(c->server->channels, channel, cursor, s);
     if (status != RB_OK)
         rb_connection_unsubscribe(c, s);

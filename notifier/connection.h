@@ -28,8 +28,11 @@ struct ssl_st;
 struct rb_role {
     const char *name;
     enum rb_count gauge; /* counts the connections in this role */
-    /* Bytes came; never NULL. They may be changed in place. */
+    /* Bytes came; never NULL, unless it reads for itself. They may be changed in place.
+     */
     void (*bytes)(struct rb_connection *c, char *bytes, size_t len);
+    /* There is something to be read from the socket. NULL: it is read, see bytes. */
+    void (*read)(struct rb_connection *c);
     /* The client sends no more. NULL: the connection is doomed. */
     void (*end)(struct rb_connection *c);
     /* Its timer fired. NULL: doomed. */
@@ -74,9 +77,14 @@ struct rb_connection {
     bool over : 1;      /* beyond max_connections: gets a refusal and nothing else */
     bool stopping : 1;  /* its timer says when role->stop is called */
     uint8_t window : 4; /* bits of what the client can decompress; 0: it does not */
-    uint64_t address[]; /* one, where connections are counted by address */
+    uint32_t spent;     /* of what it may say: rate.h */
+    /* The key that it is counted by, where connections are counted by address; behind it,
+     * where proxies tell, whose it is: see rb_connection_bytes. */
+    uint64_t address[];
 };
 
+/* How large one is in this process, with what the settings need. */
+size_t rb_connection_bytes(const struct rb_server *server);
 /* Takes the descriptor. Speaks HTTP. NULL when out of memory (closed then). */
 struct rb_connection *rb_connection_new(struct rb_server *server, int fd,
                                         enum rb_side side);
@@ -115,7 +123,12 @@ void rb_connection_doom(struct rb_connection *c, enum rb_count count, const char
 void rb_connection_stop(struct rb_connection *c, int64_t delay_ms);
 
 /* Subscriptions of a connection: on its list until dropped. The list takes newcomers at
- * its end. RB_NOMEM. */
+ * its end. One that was added stands at its cursor and hears nothing before it is given to
+ * rb_channel_subscribe; NULL: out of memory. */
+RB_MUST_CHECK struct rb_subscription *rb_connection_add(struct rb_connection *c,
+                                                        struct rb_cursor cursor,
+                                                        const struct rb_sink *sink);
+/* Both at once. RB_NOMEM. */
 RB_MUST_CHECK enum rb_status rb_connection_subscribe(struct rb_connection *c,
                                                      struct rb_text channel,
                                                      struct rb_cursor cursor,
@@ -132,14 +145,25 @@ void rb_connections_turn(struct rb_server *server);
 /* Its timer fired (server.c). */
 void rb_connection_timeout(void *server, struct rb_timer *timer);
 
-/* The client's address. */
+/* The client's address, or what the proxy in front said of it. */
 bool rb_connection_address(const struct rb_connection *c, struct sockaddr_storage *at);
+/* That is what it said: an address of IPv4 or IPv6. Only where server->proxied. */
+void rb_connection_set_address(struct rb_connection *c,
+                               const struct sockaddr_storage *at);
 
 extern const struct rb_role rb_role_http; /* connection_http.c */
+
+/* connection_proxy.c: it begins with the PROXY protocol; what it is after that is said by
+ * rb_listener_greet. False when doomed, out of memory. */
+bool rb_connection_expect_proxy(struct rb_connection *c, bool tls);
+/* The process is to end: who has not asked anything yet may do so for this long. */
+#define RB_FIRST_REQUEST_MS 1000
 
 /* connection_out.c: the queue of frames that wait to be written. */
 struct rb_out; /* gone when empty */
 RB_MUST_CHECK enum rb_status rb_out_add(struct rb_out **out, struct rb_bytes *bytes);
+/* The last frame, which no other queue shares, brings what the receipt is of. */
+void rb_out_receipt(struct rb_out *out, struct rb_receipt *receipt);
 size_t rb_out_bytes(const struct rb_out *out); /* NULL is legal */
 /* RB_OK: all is written and *out is NULL. RB_UNAVAILABLE: the kernel takes no more now.
  * RB_SYSTEM: the connection is broken. *written: how many bytes went out. */

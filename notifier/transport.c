@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "notifier/admit.h"
+#include "notifier/receipt.h"
 
 const struct rb_transport *rb_transport_of(enum rb_transport_kind kind) {
     static const struct rb_transport *const transports[] = {
@@ -17,12 +18,21 @@ const struct rb_transport *rb_transport_of(enum rb_transport_kind kind) {
     return transports[kind];
 }
 
+/* All are added before the first may hear: what it is told carries the cursor of all. */
 bool rb_transport_subscribe(struct rb_connection *c, const struct rb_wait *wait,
                             const struct rb_sink *sink) {
-    for (size_t i = 0; i < wait->count && !c->doomed && !c->closing; i++)
-        if (rb_connection_subscribe(c, rb_text_of(wait->channels[i]), wait->cursors[i],
-                                    sink) != RB_OK)
-            rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
+    bool good = true;
+    for (size_t i = 0; i < wait->count && good; i++)
+        good = rb_connection_add(c, wait->cursors[i], sink) != NULL;
+    struct rb_subscription *s = c->subscriptions;
+    for (size_t i = 0; i < wait->count && good && !c->doomed && !c->closing; i++) {
+        good = rb_channel_subscribe(c->server->channels, rb_text_of(wait->channels[i]),
+                                    wait->cursors[i], s) == RB_OK;
+        if (good && !c->doomed && !c->closing)
+            s = s->sibling;
+    }
+    if (!good)
+        rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
     return !c->doomed && !c->closing;
 }
 
@@ -108,6 +118,8 @@ enum rb_status rb_transport_push(struct rb_connection *c, struct rb_delivery *de
     struct rb_bytes *bytes = shared ? delivery->encoded[encoding] : NULL;
     if (!bytes) {
         bytes = encode(c, delivery, encoding);
+        if (bytes)
+            bytes->receipt = rb_receipt_ref(rb_receipt_of(c->server->receipts, delivery));
         if (shared)
             delivery->encoded[encoding] = bytes;
     }

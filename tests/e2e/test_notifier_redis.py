@@ -250,6 +250,22 @@ def test_polls_miss_nothing(redis, notifier):
     assert int(readings[1]) < 60
 
 
+def test_one_who_comes_back_has_the_cursor_of_all_channels(redis, notifier):
+    """What it missed of the first channel is at hand, and told before the second one is
+    asked for."""
+    daemon = notifier()
+    client = Sse(daemon.url, "a,b,none")
+    ids = {name: tick(redis, name, 0) for name in "ab"}
+    assert [client.event()["data"] for _ in range(2)] == [0, 0]
+    assert client.id == f"{ids['a']},{ids['b']},-"
+    back = client.id
+    client.close()
+    wait_until(lambda: "ringback_notifier_subscriptions 0" in get(daemon.admin + "/metrics").text)
+    missed = tick(redis, "a", 1)
+    again = Sse(daemon.url, "a,b,none", since=back)
+    assert again.event()["data"] == 1 and again.id == f"{missed},{ids['b']},-"
+
+
 def test_nobody_waits_nobody_is_subscribed(redis, notifier):
     daemon = notifier()
     client = WebSocket(daemon.url, "c")
