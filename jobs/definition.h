@@ -12,6 +12,7 @@
 #include "config/yaml.h"
 #include "jobs/breaker_policy.h"
 #include "jobs/cache_policy.h"
+#include "jobs/definition_alone.h"
 #include "jobs/definition_redirects.h"
 #include "jobs/job.h"
 #include "jobs/limits.h"
@@ -34,7 +35,8 @@ struct rb_selection {
 struct rb_definition;
 
 /* One of the calls of a job that asks several services. Of its definition request,
- * tls, redirects, timeout, retry, result and hedge are set; the rest is as the whole says. */
+ * tls, redirects, timeout, retry, result and hedge are set; the rest is as the whole
+ * says. */
 struct rb_leg {
     char *name;
     struct rb_definition *definition;
@@ -81,6 +83,7 @@ struct rb_definition {
     struct rb_rate_limit rate_limit;
     struct rb_breaker_policy circuit_breaker;
     struct rb_cache_policy cache;
+    struct rb_alone_policy cancel_when_alone;
     int64_t max_queue_time_ms;    /* 0: a job may wait for ever */
     struct rb_schedule *schedule; /* NULL: no recurring job */
 };

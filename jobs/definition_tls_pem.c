@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <string.h>
 #include <time.h>
 
 #include "jobs/definition_tls.h"
@@ -79,6 +80,12 @@ const char *rb_tls_pem_chain(struct rb_text pem, int64_t *valid_until) {
     return wrong;
 }
 
+/* Readers of keys try so much that their last error says little. */
+static bool holds_key(struct rb_text pem) {
+    static const char ending[] = "PRIVATE KEY-----";
+    return pem.len > 0 && memmem(pem.at, pem.len, ending, sizeof ending - 1);
+}
+
 const char *rb_tls_pem_key(struct rb_text pem, struct rb_text chain) {
     const char *wrong = NULL;
     bool asked = false;
@@ -94,7 +101,7 @@ const char *rb_tls_pem_key(struct rb_text pem, struct rb_text chain) {
         wrong = out_of_memory;
     else if (asked)
         wrong = "the key is encrypted; nobody is here to type its password";
-    else if (!key && at_end())
+    else if (!key && !holds_key(pem))
         wrong = "expected a private key in PEM (-----BEGIN PRIVATE KEY-----)";
     else if (!key)
         wrong = "the private key is broken";

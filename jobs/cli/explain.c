@@ -3,7 +3,9 @@
 #include "jobs/cli/explain.h"
 
 #include <stdio.h>
+#include <time.h>
 
+#include "jobs/definition_tls.h"
 #include "jobs/params.h"
 #include "jobs/schedule.h"
 
@@ -52,6 +54,48 @@ static void explain_time(const struct rb_definition *d, const char *indent) {
                indent, duration(d->hedge_after_ms, after));
 }
 
+static void explain_tls(const struct rb_call_tls *tls, const char *indent) {
+    char date[24] = "?";
+    struct tm at;
+    time_t until;
+    if (!tls)
+        return;
+    printf("%stls: %s at least, verified by ", indent, tls->newest ? "1.3" : "1.2");
+    if (tls->ca)
+        printf("%zu certificate%s of its own\n", tls->authorities,
+               plural((int64_t)tls->authorities));
+    else
+        printf("the system's certificates\n");
+    if (!tls->certificate)
+        return;
+    until = (time_t)tls->valid_until;
+    if (gmtime_r(&until, &at))
+        strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &at);
+    printf("%stls: a client certificate is shown, valid until %s%s\n", indent, date,
+           until < time(NULL) ? ": it has EXPIRED" : "");
+}
+
+static void explain_redirects(const struct rb_redirects *redirects, const char *indent) {
+    if (redirects->max == 0)
+        return;
+    printf("%sredirects: up to %lld, to the same host", indent,
+           (long long)redirects->max);
+    for (size_t i = 0; i < redirects->count; i++) {
+        printf("%s%s", i + 1 < redirects->count ? ", " : " or ",
+               redirects->hosts[i].name);
+        if (redirects->hosts[i].port > 0)
+            printf(":%d", redirects->hosts[i].port);
+    }
+    printf("\n");
+}
+
+/* Of one request. */
+static void explain_call(const struct rb_definition *d, const char *indent) {
+    explain_tls(d->tls, indent);
+    explain_redirects(&d->redirects, indent);
+    explain_time(d, indent);
+}
+
 static void explain_need(const struct rb_definition *d) {
     int64_t need = d->calls.need, count = (int64_t)d->calls.count;
     char deadline[24];
@@ -74,7 +118,7 @@ static void explain_calls(const struct rb_definition *d) {
     printf("    calls: %zu, side by side\n", d->calls.count);
     for (size_t i = 0; i < d->calls.count; i++) {
         printf("      %s\n", d->calls.legs[i].name);
-        explain_time(d->calls.legs[i].definition, "          ");
+        explain_call(d->calls.legs[i].definition, "          ");
     }
     explain_need(d);
 }
@@ -97,6 +141,10 @@ static void explain_limits(const struct rb_definition *d) {
     if (d->max_queue_time_ms > 0)
         printf("    max queue time: a job that waited %s for its first call fails\n",
                duration(d->max_queue_time_ms, open));
+    if (d->cancel_when_alone.grace_ms > 0)
+        printf("    cancel when alone: a job whose channel nobody has waited on for %s is "
+               "cancelled\n",
+               duration(d->cancel_when_alone.grace_ms, open));
 }
 
 static void explain_cache(const struct rb_definition *d) {
@@ -122,7 +170,7 @@ void rb_cli_explain(const struct rb_definition *d) {
     explain_params(d);
     printf("    channel: %s\n", d->channel ? "from the definition" : "from the job");
     if (d->calls.count == 0)
-        explain_time(d, "    ");
+        explain_call(d, "    ");
     explain_calls(d);
     explain_limits(d);
     explain_cache(d);
