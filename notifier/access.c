@@ -5,6 +5,8 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
+#include "config/address.h"
+
 static enum rb_status read_auth(const struct rb_settings *settings,
                                 struct rb_access *access, struct rb_errors *errors) {
     access->mode = (enum rb_auth_mode)settings->notifier.auth_mode;
@@ -47,6 +49,25 @@ static unsigned char read_digit(char c) {
     return (unsigned char)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
+/* An address that only trusted proxies may come to needs one. */
+static enum rb_status check_proxies(const struct rb_settings *settings,
+                                    struct rb_errors *errors) {
+    const struct rb_list *lists[] = {&settings->notifier.listen,
+                                     &settings->notifier.admin};
+    bool wanted = false;
+    for (size_t n = 0; n < 2; n++)
+        for (size_t i = 0; i < lists[n]->count; i++) {
+            struct rb_text text = rb_text_of(lists[n]->items[i]);
+            wanted |= rb_address_take_proxy(&text);
+        }
+    if (!wanted || settings->notifier.trusted_proxies.count > 0)
+        return RB_OK;
+    rb_errors_add(errors, settings->file, 0, 0,
+                  "notifier.trusted_proxies: expected at least one, since an address to "
+                  "listen on has ?proxy=on");
+    return RB_INVALID;
+}
+
 static void read_tokens(const struct rb_list *list, struct rb_access *access) {
     for (size_t i = 0; i < list->count && i < RB_ADMIN_TOKENS; i++) {
         const char *digits = list->items[i] + sizeof "sha256:" - 1;
@@ -63,7 +84,9 @@ enum rb_status rb_access_new(const struct rb_settings *settings,
     if (!*access)
         return RB_NOMEM;
     read_tokens(&settings->notifier.admin_tokens, *access);
-    enum rb_status status = read_auth(settings, *access, errors);
+    enum rb_status status = check_proxies(settings, errors);
+    if (status == RB_OK)
+        status = read_auth(settings, *access, errors);
     if (status == RB_OK)
         status = read_networks(&settings->notifier.admin_allow, &(*access)->admin_allow);
     if (status == RB_OK)

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "config/address.h"
 #include "config/process.h"
 #include "notifier/listener.h"
 
@@ -305,21 +306,31 @@ static enum rb_status claim_one(struct rb_addresses *addresses, enum rb_side sid
     return claim_host(addresses, side, text, keep, error);
 }
 
+static enum rb_status claim_text(struct rb_addresses *addresses, enum rb_side side,
+                                 const char *item, bool keep, struct rb_error *error) {
+    struct rb_text rest = rb_text_of(item);
+    size_t before = addresses->count;
+    bool proxy = rb_address_take_proxy(&rest), tls = starts(item, TLS);
+    char *text = rb_text_copy(rest);
+    if (!text)
+        return RB_NOMEM;
+    enum rb_status status =
+        claim_one(addresses, side, tls ? text + strlen(TLS) : text, keep, error);
+    free(text);
+    for (size_t n = before; n < addresses->count; n++) {
+        addresses->list[n].tls = tls;
+        addresses->list[n].proxy = proxy;
+    }
+    return status;
+}
+
 static enum rb_status claim_list(struct rb_addresses *addresses, enum rb_side side,
                                  const struct rb_list *list, bool keep,
                                  struct rb_error *error) {
-    for (size_t i = 0; i < list->count; i++) {
-        const char *text = list->items[i];
-        size_t before = addresses->count;
-        bool tls = starts(text, TLS);
-        enum rb_status status =
-            claim_one(addresses, side, tls ? text + strlen(TLS) : text, keep, error);
-        if (status != RB_OK)
-            return status;
-        for (size_t n = before; n < addresses->count; n++)
-            addresses->list[n].tls = tls;
-    }
-    return RB_OK;
+    enum rb_status status = RB_OK;
+    for (size_t i = 0; status == RB_OK && i < list->count; i++)
+        status = claim_text(addresses, side, list->items[i], keep, error);
+    return status;
 }
 
 enum rb_status rb_addresses_claim(const struct rb_settings *settings, int processes,

@@ -67,8 +67,7 @@ void rb_address_count_attach(struct rb_address_count *count, int row) {
         memset(at, 0, bytes);
 }
 
-uint64_t rb_address_count_key(const struct rb_address_count *count,
-                              const struct sockaddr *address) {
+uint64_t rb_address_key(const uint64_t seed[2], const struct sockaddr *address) {
     struct rb_text bytes = {NULL, 0};
     if (address->sa_family == AF_INET) {
         const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
@@ -80,7 +79,12 @@ uint64_t rb_address_count_key(const struct rb_address_count *count,
         bytes =
             IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) ? rb_text(at + 12, 4) : rb_text(at, 8);
     }
-    return bytes.len > 0 ? rb_hash(count->seed, bytes) | 1 : 0;
+    return bytes.len > 0 ? rb_hash(seed, bytes) | 1 : 0;
+}
+
+uint64_t rb_address_count_key(const struct rb_address_count *count,
+                              const struct sockaddr *address) {
+    return rb_address_key(count->seed, address);
 }
 
 /* The key's slot, or where it would go; NULL when the row is full. */

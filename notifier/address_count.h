@@ -22,6 +22,7 @@ void rb_address_count_attach(struct rb_address_count *count, int row);
  * counted. */
 uint64_t rb_address_count_key(const struct rb_address_count *count,
                               const struct sockaddr *address);
+uint64_t rb_address_key(const uint64_t seed[2], const struct sockaddr *address);
 /* Connections from there now, in all processes. */
 uint32_t rb_address_count_sum(const struct rb_address_count *count, uint64_t key);
 /* One more, or one less. More than there is room for is not counted. */

@@ -77,7 +77,7 @@ struct rb_connection {
     bool over : 1;      /* beyond max_connections: gets a refusal and nothing else */
     bool stopping : 1;  /* its timer says when role->stop is called */
     uint8_t window : 4; /* bits of what the client can decompress; 0: it does not */
-    uint32_t spent;     /* of what it may say: rate.h */
+    uint32_t spent;     /* of what it may say: pace.h */
     /* The key that it is counted by, where connections are counted by address; behind it,
      * where proxies tell, whose it is: see rb_connection_bytes. */
     uint64_t address[];
@@ -123,8 +123,8 @@ void rb_connection_doom(struct rb_connection *c, enum rb_count count, const char
 void rb_connection_stop(struct rb_connection *c, int64_t delay_ms);
 
 /* Subscriptions of a connection: on its list until dropped. The list takes newcomers at
- * its end. One that was added stands at its cursor and hears nothing before it is given to
- * rb_channel_subscribe; NULL: out of memory. */
+ * its end. One that was added stands at its cursor and hears nothing before it is given
+ * to rb_channel_subscribe; NULL: out of memory. */
 RB_MUST_CHECK struct rb_subscription *rb_connection_add(struct rb_connection *c,
                                                         struct rb_cursor cursor,
                                                         const struct rb_sink *sink);

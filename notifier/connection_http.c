@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "jobs/job.h"
+#include "notifier/admin.h"
 #include "notifier/connection.h"
 #include "notifier/exchange_core.h"
 #include "notifier/forwarded.h"
@@ -12,7 +12,6 @@
 
 #define HEAD_BYTES ((size_t)16 * 1024)
 #define ANSWERED 1u   /* bit of the connection: it is not the first request any more */
-#define FIRST_MS 1000 /* to ask, when the process is to end */
 #define IDLE_MS 65000 /* between two requests; longer than nginx keeps its side */
 #define AHEAD_BYTES ((size_t)64 * 1024) /* of requests behind the one being answered */
 #define SPARE_PARSERS (sizeof((struct rb_server *)0)->spare_parsers[0] / sizeof(void *))
@@ -25,7 +24,7 @@ static struct rb_http_parser *take_parser(struct rb_server *server, enum rb_side
         return server->spare_parsers[side][--*count];
     const struct rb_http_limits limits = {
         .head_bytes = HEAD_BYTES,
-        .body_bytes = side == RB_SIDE_ADMIN ? (size_t)RB_JOB_MAX_BYTES : 0};
+        .body_bytes = side == RB_SIDE_ADMIN ? RB_ADMIN_BODY_BYTES : 0};
     return rb_http_parser_new(&limits);
 }
 
@@ -385,7 +384,7 @@ static void http_stop(struct rb_connection *c) {
     if (!x && (c->bits & ANSWERED)) {
         rb_connection_doom(c, RB_COUNTS, NULL);
     } else if (!x) {
-        rb_connection_timer(c, FIRST_MS);
+        rb_connection_timer(c, RB_FIRST_REQUEST_MS);
     } else if (!x->whole) {
         rb_connection_timer(c, c->server->settings->notifier.head_timeout);
     } else if (fn) {

@@ -12,13 +12,16 @@
 #include "notifier/address_count.h"
 #include "notifier/connection.h"
 #include "notifier/exchange.h"
+#include "notifier/pace.h"
 #include "notifier/slab.h"
 
 #define ACCEPT_A_TURN 128
 #define PAUSE_S 0.1      /* when out of descriptors */
+#define BREATH_S 0.01    /* when they come too fast */
 #define OVER_MS 2000     /* for one that is to be refused to say what it wants */
 #define OVER_RESERVE 256 /* so many are refused politely at a time */
 #define OVER_BY_ADDRESS 8
+#define OVER_A_SECOND 64 /* of those that come too fast */
 
 struct rb_listener {
     ev_io io;
@@ -26,6 +29,7 @@ struct rb_listener {
     struct rb_server *server;
     enum rb_side side;
     bool tls;
+    bool proxy;
     int fd;
     int spare; /* given up to take one more, so that it can be told */
 };
@@ -70,7 +74,7 @@ static enum verdict judge_count(struct rb_server *server) {
 
 static enum verdict judge_address(struct rb_server *server, uint64_t key) {
     int64_t max = server->settings->notifier.max_connections_per_address;
-    if (max == 0 || key == 0)
+    if (max == 0 || key == 0 || !server->addresses)
         return WELCOME;
     int64_t room = max - (int64_t)rb_address_count_sum(server->addresses, key);
     if (room > 0)
@@ -79,18 +83,76 @@ static enum verdict judge_address(struct rb_server *server, uint64_t key) {
     return room > -OVER_BY_ADDRESS ? OVER : FAR_OVER;
 }
 
+/* The processes share what all of them may. */
+static int64_t share_of(const struct rb_server *server, int64_t max) {
+    int64_t share = (max + server->processes - 1) / server->processes;
+    return share < RB_PACE_MOST ? share : RB_PACE_MOST;
+}
+
+/* New ones from one address. */
+static enum verdict judge_pace(struct rb_server *server, const struct sockaddr *peer) {
+    int64_t max = server->settings->notifier.max_accepts_per_second_per_address;
+    if (max == 0)
+        return WELCOME;
+    if (!server->pace)
+        server->pace = rb_pace_new();
+    if (!server->pace ||
+        rb_pace_allows(server->pace, peer, share_of(server, max), server->now_ms))
+        return WELCOME;
+    log_refusal(server, RB_COUNT_REFUSED_PACE, "max_accepts_per_second_per_address");
+    /* Each that is told keeps its descriptor for a moment. */
+    return rb_pace_take(&server->over_spent, OVER_A_SECOND, server->now_ms) ? OVER
+                                                                            : FAR_OVER;
+}
+
+/* Whose connection it is: the key to count it by, and whether there may be one more. What
+ * comes from a proxy is nobody's yet. */
+static enum verdict judge_peer(struct rb_server *server, enum rb_side side,
+                               const struct sockaddr *peer, uint64_t *key) {
+    *key = 0;
+    if (rb_access_trusts(server->access, peer))
+        return WELCOME;
+    if (server->addresses)
+        *key = rb_address_count_key(server->addresses, peer);
+    if (side != RB_SIDE_PUBLIC)
+        return WELCOME;
+    enum verdict verdict = judge_pace(server, peer);
+    return verdict == WELCOME ? judge_address(server, *key) : verdict;
+}
+
+static void count_by(struct rb_connection *c, uint64_t key) {
+    if (!c->server->addresses)
+        return;
+    c->address[0] = key;
+    rb_address_count_add(c->server->addresses, key);
+}
+
+static void log_proxy(struct rb_server *server, const char *why) {
+    unsigned held;
+    rb_count(server, RB_COUNT_REFUSED_PROXY, 1);
+    if (rb_server_line(server, RB_LINE_PROXY, &held))
+        rb_log(RB_LOG_WARN, "proxy.refused", RB_S("why", why), RB_I("suppressed", held));
+}
+
+void rb_listener_refuse_proxy(struct rb_connection *c, const char *why) {
+    log_proxy(c->server, why);
+    rb_connection_doom(c, RB_COUNTS, NULL);
+}
+
 static void take(struct rb_listener *listener, int fd, const struct sockaddr *peer) {
     struct rb_server *server = listener->server;
     enum verdict verdict = WELCOME;
     uint64_t key = 0;
     rb_count(server, RB_COUNT_ACCEPTED, 1);
-    if (server->addresses && !rb_access_trusts(server->access, peer))
-        key = rb_address_count_key(server->addresses, peer);
-    if (listener->side == RB_SIDE_PUBLIC) {
-        verdict = judge_count(server);
-        if (verdict == WELCOME && server->addresses)
-            verdict = judge_address(server, key);
+    if (listener->proxy && !rb_access_trusts(server->access, peer)) {
+        log_proxy(server, "the peer is no trusted proxy");
+        close(fd);
+        return;
     }
+    if (listener->side == RB_SIDE_PUBLIC)
+        verdict = judge_count(server);
+    if (verdict == WELCOME && !listener->proxy)
+        verdict = judge_peer(server, listener->side, peer, &key);
     if (verdict == FAR_OVER) {
         refuse_blindly(listener, fd);
         return;
@@ -98,15 +160,35 @@ static void take(struct rb_listener *listener, int fd, const struct sockaddr *pe
     struct rb_connection *c = rb_connection_new(server, fd, listener->side);
     if (!c)
         return;
-    if (server->addresses) {
-        c->address[0] = key;
-        rb_address_count_add(server->addresses, key);
-    }
+    count_by(c, key);
     if (verdict == OVER) {
         c->over = true;
         rb_connection_timer(c, OVER_MS);
     }
-    if (listener->tls)
+    if (listener->proxy)
+        (void)rb_connection_expect_proxy(c, listener->tls);
+    else if (listener->tls)
+        (void)rb_connection_secure(c);
+}
+
+void rb_listener_greet(struct rb_connection *c, bool tls) {
+    struct rb_server *server = c->server;
+    struct sockaddr_storage client;
+    uint64_t key = 0;
+    if (!c->over && rb_connection_address(c, &client)) {
+        enum verdict verdict = judge_peer(server, (enum rb_side)c->side,
+                                          (const struct sockaddr *)&client, &key);
+        if (verdict == FAR_OVER) {
+            rb_connection_doom(c, RB_COUNTS, NULL);
+            return;
+        }
+        c->over = verdict == OVER;
+        count_by(c, key);
+    }
+    rb_connection_timer(c, c->over            ? OVER_MS
+                           : server->draining ? RB_FIRST_REQUEST_MS
+                                              : server->settings->notifier.head_timeout);
+    if (tls)
         (void)rb_connection_secure(c);
 }
 
@@ -141,6 +223,13 @@ static int accept_one(const struct rb_listener *listener, struct sockaddr_storag
                    SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
+static void pause_for(struct rb_listener *listener, double seconds) {
+    struct ev_loop *loop = listener->server->loop;
+    ev_io_stop(loop, &listener->io);
+    ev_timer_set(&listener->pause, seconds, 0);
+    ev_timer_start(loop, &listener->pause);
+}
+
 /* One more is taken on the spare descriptor and told to come later; then a pause, since
  * those who still wait would wake us without end. */
 static void shed(struct rb_listener *listener, int why) {
@@ -159,9 +248,7 @@ static void shed(struct rb_listener *listener, int why) {
             refuse_blindly(listener, fd);
     }
     listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    ev_io_stop(server->loop, &listener->io);
-    ev_timer_set(&listener->pause, PAUSE_S, 0);
-    ev_timer_start(server->loop, &listener->pause);
+    pause_for(listener, PAUSE_S);
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events) {
@@ -170,14 +257,35 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events) {
     ev_io_start(loop, &listener->io);
 }
 
+/* Those who come too fast wait in the kernel's queue: a crowd that returns at once is
+ * let in at a pace, and nobody need be told to come again. */
+static bool is_paced(struct rb_listener *listener, uint32_t *spent) {
+    struct rb_server *server = listener->server;
+    int64_t max = server->settings->notifier.max_accepts_per_second;
+    unsigned held;
+    if (max == 0 || listener->side != RB_SIDE_PUBLIC ||
+        rb_pace_take(spent, share_of(server, max), server->now_ms))
+        return false;
+    rb_count(server, RB_COUNT_ACCEPT_PAUSES, 1);
+    if (rb_server_line(server, RB_LINE_ACCEPT, &held))
+        rb_log(RB_LOG_INFO, "accept.paced", RB_S("why", "max_accepts_per_second"),
+               RB_I("suppressed", held));
+    pause_for(listener, BREATH_S);
+    return true;
+}
+
 static void on_acceptable(struct ev_loop *loop, ev_io *io, int events) {
     struct rb_listener *listener = io->data;
     (void)loop;
     (void)events;
     for (int i = 0; i < ACCEPT_A_TURN; i++) {
         struct sockaddr_storage peer;
+        uint32_t spent = listener->server->accept_spent;
+        if (is_paced(listener, &spent))
+            return;
         int fd = accept_one(listener, &peer);
         if (fd >= 0) {
+            listener->server->accept_spent = spent;
             take(listener, fd, (const struct sockaddr *)&peer);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
                    errno == ENOMEM) {
@@ -205,6 +313,7 @@ enum rb_status rb_listener_new(struct rb_server *server, struct rb_address *addr
     l->server = server;
     l->side = address->side;
     l->tls = address->tls;
+    l->proxy = address->proxy;
     l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     ev_io_init(&l->io, on_acceptable, l->fd, EV_READ);
     ev_timer_init(&l->pause, on_pause_over, 0, 0);

@@ -24,6 +24,7 @@ struct rb_address {
     char *text; /* "127.0.0.1:43211", "[::1]:80", "unix:/run/x.sock" */
     bool both;  /* "*": both families on one socket */
     bool tls;   /* "tls://host:port" */
+    bool proxy; /* "…?proxy=on" */
     uint64_t device, inode; /* of a unix socket: nobody else's is removed */
 };
 
@@ -36,8 +37,8 @@ struct rb_addresses {
  * "unix:/path[?mode=0660]" are resolved and bound, or tried where each process shall bind
  * for itself (SO_REUSEPORT). Port 0 becomes the port that the system chose.
  * "systemd:NAME" takes all sockets that were passed under that name; the processes share
- * them. RB_INVALID, RB_SYSTEM or RB_NOMEM with a sentence in *error that names the
- * address. Nothing stays open on failure. */
+ * them. "?proxy=on" may stand behind each. RB_INVALID, RB_SYSTEM or RB_NOMEM with a
+ * sentence in *error that names the address. Nothing stays open on failure. */
 RB_MUST_CHECK enum rb_status rb_addresses_claim(const struct rb_settings *settings,
                                                 int processes,
                                                 struct rb_addresses *addresses,
@@ -61,6 +62,11 @@ RB_MUST_CHECK enum rb_status rb_listener_new(struct rb_server *server,
                                              struct rb_address *address,
                                              struct rb_listener **listener,
                                              struct rb_error *error);
+/* The client of a connection is known, and that a proxy has told it: counts it, and
+ * begins what it came for; or refuses it. */
+void rb_listener_greet(struct rb_connection *connection, bool tls);
+/* The PROXY protocol is not spoken as it must be, `why`: the connection is closed. */
+void rb_listener_refuse_proxy(struct rb_connection *connection, const char *why);
 /* Behind a trusted proxy a request tells whose connection it is, not the socket: counts
  * it there. True when that address has as many as it may. */
 bool rb_listener_recount(struct rb_connection *connection, struct rb_exchange *exchange);

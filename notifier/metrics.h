@@ -29,31 +29,48 @@ enum rb_count {
     RB_COUNT_READINGS, /* pages of history asked of Redis */
     RB_COUNT_REDIS_LOST,
     RB_COUNT_BYTES_SENT,
+    RB_COUNT_ACCEPT_PAUSES,    /* max_accepts_per_second was reached */
+    RB_COUNT_ENQUEUED,         /* jobs of WebSockets */
+    RB_COUNT_TERMINAL_WRITTEN, /* to at least one client */
+    RB_COUNT_TERMINAL_UNWRITTEN,
+    RB_COUNT_TERMINAL_WITHOUT_WAITER,
+    RB_COUNT_RECEIPTS_LOST,
     RB_COUNT_TLS_FULL, /* handshakes */
     RB_COUNT_TLS_RESUMED,
     RB_COUNT_HOOK_ALLOWED, /* answers of the web app */
     RB_COUNT_HOOK_REFUSED,
-    RB_COUNT_HOOK_FAILED, /* none, or one that can't be read */
-    RB_COUNT_HOOK_KEPT,   /* it was not asked: the answer was kept, or is on its way */
+    RB_COUNT_HOOK_FAILED,        /* none, or one that can't be read */
+    RB_COUNT_PUBLISHED_NEW,      /* by the admin listener */
+    RB_COUNT_PUBLISHED_REPLAYED, /* it was out already, under the same Idempotency-Key */
+    RB_COUNT_PUBLISHED_FAILED,
+    RB_COUNT_HOOK_KEPT, /* it was not asked: the answer was kept, or is on its way */
     /* refusals and drops, each by its reason */
     RB_COUNT_REFUSED_CONNECTIONS, /* over max_connections */
     RB_COUNT_REFUSED_ADDRESS,     /* over max_connections_per_address */
+    RB_COUNT_REFUSED_PACE,        /* over max_accepts_per_second_per_address */
+    RB_COUNT_REFUSED_PROXY,       /* the PROXY protocol was not spoken, or by strangers */
+    RB_COUNT_REFUSED_COMMAND,     /* over max_commands_per_second */
+    RB_COUNT_REFUSED_ENQUEUE,     /* a job of a WebSocket */
     RB_COUNT_REFUSED_FILES,       /* out of descriptors */
     RB_COUNT_REFUSED_ORIGIN,
-    RB_COUNT_REFUSED_TOKEN,    /* none, or one that is not good: 401 */
-    RB_COUNT_REFUSED_ADMIN,    /* an address or token that the admin listener refuses */
-    RB_COUNT_REFUSED_HOOK,     /* the web app did not answer: 503 */
-    RB_COUNT_REFUSED_CHANNEL,  /* not among what the client may hear: 403 */
-    RB_COUNT_REFUSED_TLS,      /* the handshake failed */
-    RB_COUNT_REFUSED_REQUEST,  /* malformed or too large */
-    RB_COUNT_REFUSED_OVERSIZE, /* a raw message beyond what is handed on */
-    RB_COUNT_CLOSED_SLOW,      /* queue over max_queue, or no progress */
-    RB_COUNT_CLOSED_HEAD,      /* head_timeout */
-    RB_COUNT_CLOSED_SILENT,    /* no answer to pings */
-    RB_COUNT_CLOSED_PROTOCOL,  /* broke WebSocket's rules */
-    RB_COUNT_CLOSED_MEMORY,    /* an allocation failed */
-    RB_COUNT_CLOSED_EXPIRED,   /* its token came to its end */
-    RB_COUNT_CLOSED_REVOKED,   /* what it was let in with was taken back */
+    RB_COUNT_REFUSED_TOKEN, /* none, or one that is not good: 401 */
+    RB_COUNT_REFUSED_ADMIN, /* an address or token that the admin listener refuses */
+    RB_COUNT_REFUSED_HOOK,  /* the web app did not answer: 503 */
+    RB_COUNT_REFUSED_MAX_PUBLISH,  /* published by admin: over max_publish: 413 */
+    RB_COUNT_REFUSED_PUBLISH_RATE, /* over publish_rate: 429 */
+    RB_COUNT_REFUSED_CHANNEL,      /* not among what the client may hear: 403 */
+    RB_COUNT_REFUSED_TLS,          /* the handshake failed */
+    RB_COUNT_REFUSED_REQUEST,      /* malformed or too large */
+    RB_COUNT_REFUSED_OVERSIZE,     /* a raw message beyond what is handed on */
+    RB_COUNT_CLOSED_SLOW,          /* queue over max_queue, or no progress */
+    RB_COUNT_CLOSED_TOO_FAST,      /* went on beyond max_commands_per_second */
+    RB_COUNT_CLOSED_HEAD,          /* head_timeout */
+    RB_COUNT_CLOSED_SILENT,        /* no answer to pings */
+    RB_COUNT_CLOSED_PROTOCOL,      /* broke WebSocket's rules */
+    RB_COUNT_CLOSED_MEMORY,        /* an allocation failed */
+    RB_COUNT_CLOSED_EXPIRED,       /* its token came to its end */
+    RB_COUNT_CLOSED_REVOKED,       /* what it was let in with was taken back */
+    RB_COUNT_CLOSED_DROPPED,       /* DELETE /connections/<id> */
     RB_COUNTS
 };
 

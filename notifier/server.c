@@ -13,6 +13,8 @@
 #include "notifier/connection.h"
 #include "notifier/deflate.h"
 #include "notifier/hook.h"
+#include "notifier/pace.h"
+#include "notifier/receipt_record.h"
 #include "notifier/revoke.h"
 #include "notifier/server_core.h"
 #include "notifier/slab.h"
@@ -76,6 +78,14 @@ static void set_gauge(struct rb_server *server, enum rb_count count, uint64_t no
     *before = now;
 }
 
+static void count_receipts(struct rb_server *server) {
+    const struct rb_receipts_stats *now = rb_receipts_stats(server->receipts);
+    struct rb_receipts_stats *last = &server->private->counted.receipts;
+    count_up(server, RB_COUNT_TERMINAL_WRITTEN, now->written, &last->written);
+    count_up(server, RB_COUNT_TERMINAL_UNWRITTEN, now->unwritten, &last->unwritten);
+    count_up(server, RB_COUNT_RECEIPTS_LOST, now->lost, &last->lost);
+}
+
 static void update_metrics(struct rb_server *server) {
     struct rb_server_counted *before = &server->private->counted;
     const struct rb_channels_stats *now = rb_channels_stats(server->channels);
@@ -85,6 +95,8 @@ static void update_metrics(struct rb_server *server) {
     count_up(server, RB_COUNT_GAPS, now->gaps, &last->gaps);
     count_up(server, RB_COUNT_READINGS, now->readings, &last->readings);
     count_up(server, RB_COUNT_REFUSED_OVERSIZE, now->oversize, &last->oversize);
+    count_up(server, RB_COUNT_TERMINAL_WITHOUT_WAITER, now->unheard, &last->unheard);
+    count_receipts(server);
     count_up(server, RB_COUNT_REDIS_LOST, rb_feed_losses(server->feed), &before->losses);
     set_gauge(server, RB_COUNT_CHANNELS, rb_channels_count(server->channels),
               &before->channels);
@@ -151,7 +163,8 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events) {
         rb_buffer_fini(&server->scratch);
     if (server->answer.room > SCRATCH_KEPT)
         rb_buffer_fini(&server->answer);
-    if (server->draining && rb_slab_count(server->connections) == 0)
+    if (server->draining && rb_slab_count(server->connections) == 0 &&
+        rb_receipts_idle(server->receipts))
         ev_break(server->loop, EVBREAK_ALL);
 }
 
@@ -186,13 +199,21 @@ static void take_tls(struct rb_server *server, struct rb_tls *tls) {
     server->tls = server->private->tls = tls;
 }
 
+static void set_policy(struct rb_server *server, const struct rb_settings *settings) {
+    server->policy.max_events = settings->channels.max_events;
+    server->policy.ttl_ms = settings->channels.ttl;
+    server->policy.scripts = settings->worker.claim == RB_CLAIM_LEASE;
+    rb_receipts_set(server->receipts,
+                    settings->notifier.receipts && server->policy.scripts);
+}
+
 static bool build(struct rb_server *server, const struct rb_server_options *options) {
     const struct rb_settings *settings = server->settings;
     const struct rb_feed_options feed = {
         .address = options->redis, .settings = settings, .keys = server->policy.keys};
-    size_t size =
-        sizeof(struct rb_connection) + (server->addresses ? sizeof(uint64_t) : 0);
-    server->connections = rb_slab_new(size);
+    for (size_t i = 0; i < options->addresses->count; i++)
+        server->proxied = server->proxied || options->addresses->list[i].proxy;
+    server->connections = rb_slab_new(rb_connection_bytes(server));
     server->subscriptions = rb_slab_new(sizeof(struct rb_subscription));
     server->timers = rb_timers_new(server->now_ms, rb_connection_timeout, server);
     server->read_buffer = malloc(RB_READ_BYTES);
@@ -206,6 +227,10 @@ static bool build(struct rb_server *server, const struct rb_server_options *opti
     server->channels = rb_feed_channels(server->feed);
     server->census = rb_census_new(server->loop, server->feed, server->id);
     server->hook = rb_hook_new(server);
+    server->receipts = rb_receipts_to_redis(server->feed);
+    if (!server->receipts)
+        return false;
+    set_policy(server, settings);
     return server->census && server->hook && rb_revoke_listen(server) == RB_OK;
 }
 
@@ -261,12 +286,6 @@ static bool listen_all(struct rb_server *server, struct rb_addresses *addresses)
     return true;
 }
 
-static void set_policy(struct rb_server *server, const struct rb_settings *settings) {
-    server->policy.max_events = settings->channels.max_events;
-    server->policy.ttl_ms = settings->channels.ttl;
-    server->policy.scripts = settings->worker.claim == RB_CLAIM_LEASE;
-}
-
 struct rb_server *rb_server_new(struct ev_loop *loop,
                                 const struct rb_server_options *options) {
     struct rb_server *server = calloc(1, sizeof *server);
@@ -294,7 +313,6 @@ struct rb_server *rb_server_new(struct ev_loop *loop,
     rb_process_random_hex(server->id, 16);
     server->policy.keys.jobs = rb_text_of(options->settings->redis.job_prefix);
     server->policy.keys.channels = rb_text_of(options->settings->redis.channel_prefix);
-    set_policy(server, options->settings);
     p->settings = options->settings;
     p->tickets = options->tickets;
     p->reload = options->reload;
@@ -465,9 +483,11 @@ void rb_server_free(struct rb_server *server) {
     ev_timer_stop(server->loop, &p->wheel);
     rb_feed_free(server->feed);
     rb_census_free(server->census);
+    rb_receipts_free(server->receipts);
     rb_hook_free(server->hook);
     free_spare_parsers(server);
     rb_timers_free(server->timers);
+    rb_pace_free(server->pace);
     rb_slab_free(server->connections);
     rb_slab_free(server->subscriptions);
     rb_buffer_fini(&server->scratch);

@@ -15,6 +15,7 @@
 #include "notifier/feed.h"
 #include "notifier/listener.h"
 #include "notifier/metrics.h"
+#include "notifier/publish_pace.h"
 #include "notifier/timers.h"
 
 struct rb_connection;
@@ -25,7 +26,9 @@ struct rb_tls;
 struct rb_tls_tickets;
 struct rb_access;
 struct rb_hook;
+struct rb_receipts;
 struct rb_address_count;
+struct rb_pace;
 
 /* Lines that a peer can cause, each held back by itself. */
 enum rb_log_line {
@@ -37,6 +40,10 @@ enum rb_log_line {
     RB_LINE_HOOK,
     RB_LINE_ADMIN,
     RB_LINE_TLS,
+    RB_LINE_PROXY,
+    RB_LINE_TOO_FAST,
+    RB_LINE_ENQUEUE,
+    RB_LINE_PUBLISH,
     RB_LINES
 };
 
@@ -46,6 +53,7 @@ struct rb_server {
     char id[33];    /* of this process: for census and logs */
     int row, processes;
     bool draining;
+    bool proxied;      /* a listener speaks the PROXY protocol */
     int64_t max_local; /* connections that this process has descriptors for */
 
     const struct rb_settings *settings; /* another one after a reload */
@@ -56,6 +64,7 @@ struct rb_server {
     struct rb_feed *feed;
     struct rb_channels *channels; /* of the feed */
     struct rb_census *census;     /* made after the feed, freed after it */
+    struct rb_receipts *receipts; /* likewise */
     struct rb_deflate *deflate;
     struct rb_metrics *metrics;
     rb_series series[RB_COUNTS];
@@ -68,9 +77,12 @@ struct rb_server {
     struct rb_http_parser *spare_parsers[2][8];    /* by side: a request takes one */
     unsigned spare_parser_count[2];
     struct rb_address_count *addresses; /* NULL: no limit by address */
-    struct rb_buffer scratch;           /* for what is built and copied at once */
-    struct rb_buffer answer;            /* likewise, of an exchange alone */
+    struct rb_pace *pace;     /* of new connections by address; NULL: never asked for */
+    uint32_t accept_spent, over_spent; /* of new ones, of polite refusals: pace.h */
+    struct rb_buffer scratch; /* for what is built and copied at once */
+    struct rb_buffer answer;  /* likewise, of an exchange alone */
     uint64_t random;
+    struct rb_publish_pace publish_pace;
     char *read_buffer; /* of the loop: bytes are looked at where they come in */
     struct rb_log_limit lines[RB_LINES];
     struct rb_server_private *private; /* watchers and listeners: server.c */
