@@ -92,6 +92,7 @@ static const struct section {
     {"circuit_breaker", false, rb_read_circuit_breaker},
     {"cache", false, rb_read_cache},
     {"max_queue_time", false, rb_read_max_queue_time},
+    {"cancel_when_alone", false, rb_read_cancel_when_alone},
     {"schedule", false, rb_read_schedule},
     {"time_zone", false, rb_read_of_schedule},
     {"schedule_params", false, rb_read_of_schedule},

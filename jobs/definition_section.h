@@ -38,6 +38,7 @@ rb_section_fn rb_read_calls;
 rb_section_fn rb_read_need;
 rb_section_fn rb_read_deadline;
 rb_section_fn rb_read_max_queue_time;
+rb_section_fn rb_read_cancel_when_alone;
 rb_section_fn rb_read_schedule;
 rb_section_fn rb_read_of_schedule;
 

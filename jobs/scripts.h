@@ -26,6 +26,7 @@ extern const struct rb_script rb_script_exhume;
 extern const struct rb_script rb_script_pause;
 extern const struct rb_script rb_script_publish;
 extern const struct rb_script rb_script_rate;
+extern const struct rb_script rb_script_receipt;
 extern const struct rb_script rb_script_slots;
 extern const struct rb_script rb_script_cache_ask;
 extern const struct rb_script rb_script_cache_put;

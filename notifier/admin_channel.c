@@ -1,20 +1,23 @@
-/* GET and DELETE /channels/<channel>: what is kept of it and who waits; forgetting it. */
+/* GET and DELETE /channels/<channel>: what is kept of it, who waits, and which of its
+ * jobs' ends were written to a client; forgetting it. */
 #include <stdlib.h>
 
 #include "jobs/event.h"
 #include "jobs/name.h"
 #include "notifier/admin.h"
 #include "notifier/census.h"
+#include "notifier/receipt_list.h"
 #include "notifier/server.h"
 
 #define LAST_BYTES ((size_t)64 * 1024 * 1024)
+#define RECEIPTS_BYTES ((size_t)256 * 1024)
 
-/* Two questions are out at once: what is kept, and who waits. */
+/* Three questions are out at once: what is kept, what was written, and who waits. */
 struct look {
     struct rb_exchange *exchange;
     char channel[RB_CHANNEL_MAX + 1];
     unsigned open; /* questions without an answer */
-    struct rb_buffer last;
+    struct rb_buffer last, receipts;
     struct rb_stream_id last_id;
     int64_t count;
     size_t waiters;
@@ -24,7 +27,7 @@ struct look {
 static void answer(struct look *l) {
     char id[RB_STREAM_ID_MAX + 1];
     struct rb_buffer json;
-    rb_buffer_init(&json, LAST_BYTES + 1024);
+    rb_buffer_init(&json, LAST_BYTES + RECEIPTS_BYTES + 1024);
     rb_buffer_printf(&json, "{\"channel\":\"%s\",\"last\":", l->channel);
     if (l->last.len > 0)
         rb_buffer_text(&json, rb_buffer_view(&l->last));
@@ -36,10 +39,13 @@ static void answer(struct look *l) {
         rb_stream_id_write(l->last_id, id);
         rb_buffer_printf(&json, ",\"last_id\":\"%s\"", id);
     }
-    rb_buffer_printf(&json, ",\"count\":%lld,\"waiters\":%zu,\"complete\":%s}",
+    rb_buffer_printf(&json, ",\"count\":%lld,\"waiters\":%zu,\"complete\":%s,",
                      (long long)l->count, l->waiters, l->complete ? "true" : "false");
-    if (l->last.status != RB_OK)
-        json.status = l->last.status;
+    rb_buffer_string(&json, "\"receipts\":");
+    rb_buffer_text(&json, rb_buffer_view(&l->receipts));
+    rb_buffer_char(&json, '}');
+    if (l->last.status != RB_OK || l->receipts.status != RB_OK)
+        json.status = RB_NOMEM;
     rb_admin_answer_json(l->exchange, 200, &json, RB_TEXT(""));
     rb_buffer_fini(&json);
 }
@@ -50,6 +56,7 @@ static void close_question(struct look *l) {
         return;
     answer(l);
     rb_buffer_fini(&l->last);
+    rb_buffer_fini(&l->receipts);
     rb_exchange_release(l->exchange);
     free(l);
 }
@@ -67,6 +74,24 @@ static void on_info(void *ctx, const struct rb_channel_info *info) {
     close_question(l);
 }
 
+static void on_hash(void *ctx, enum rb_status status, const struct redisReply *reply) {
+    struct look *l = ctx;
+    if (status == RB_OK)
+        status = rb_receipt_list_write(reply, &l->receipts);
+    if (status != RB_OK)
+        rb_admin_redis_failed(l->exchange, status,
+                              status == RB_REFUSED && reply ? reply->str : "");
+    close_question(l);
+}
+
+static void ask_receipts(struct look *l, struct rb_text channel) {
+    struct rb_server *server = rb_exchange_server(l->exchange);
+    struct rb_key meta;
+    rb_key_meta(rb_feed_keys(server->feed), channel, &meta);
+    const struct rb_text argv[] = {RB_TEXT("HGETALL"), rb_key_text(&meta)};
+    rb_link_call(rb_feed_link(server->feed), 0, on_hash, l, 2, argv);
+}
+
 static void on_counted(void *ctx, size_t waiters, bool complete) {
     struct look *l = ctx;
     l->waiters = waiters;
@@ -82,10 +107,12 @@ void rb_admin_show_channel(struct rb_exchange *x, struct rb_text channel) {
         return;
     }
     l->exchange = rb_exchange_hold(x);
-    l->open = 2;
+    l->open = 3;
     memcpy(l->channel, channel.at, channel.len);
     rb_buffer_init(&l->last, LAST_BYTES);
+    rb_buffer_init(&l->receipts, RECEIPTS_BYTES);
     rb_census_ask(server->census, channel, on_counted, l);
+    ask_receipts(l, channel);
     rb_channel_ask(rb_feed_link(server->feed), rb_feed_keys(server->feed), channel,
                    on_info, l);
 }

@@ -1,10 +1,12 @@
 /* What the members of a group are told. */
 #include "jobs/event.h"
 #include "notifier/channel_core.h"
+#include "notifier/receipt.h"
 
 void rb_delivery_fini(struct rb_delivery *delivery) {
     for (int i = 0; i < RB_ENCODINGS; i++)
         rb_bytes_unref(delivery->encoded[i]);
+    rb_receipt_unref(delivery->receipt);
 }
 
 /* Moves a member that can't take more to a group of its own, which reads on from where

@@ -195,6 +195,7 @@ static void take_next(struct rb_channel *channel, struct rb_stream_id prev,
             keep(channel, prev, &delivery);
         else
             rb_recents_drop(channel); /* what is kept reaches up to the tip */
+        all->stats.unheard += delivery.terminal && channel->waiters == 0;
         rb_deliver_event(&channel->live, &delivery, false);
         rb_delivery_fini(&delivery);
     } else {

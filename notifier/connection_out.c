@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 
 #include "notifier/connection.h"
+#include "notifier/receipt.h"
 
 #define FIRST_ROOM 6
 #define GATHER 64 /* frames a call */
@@ -50,6 +51,12 @@ enum rb_status rb_out_add(struct rb_out **out, struct rb_bytes *bytes) {
     return RB_OK;
 }
 
+void rb_out_receipt(struct rb_out *out, struct rb_receipt *receipt) {
+    struct rb_bytes *last = out->at[out->first + out->count - 1];
+    rb_receipt_unref(last->receipt);
+    last->receipt = rb_receipt_ref(receipt);
+}
+
 size_t rb_out_bytes(const struct rb_out *out) { return out ? out->bytes : 0; }
 
 static void drop_written(struct rb_out *out, size_t n) {
@@ -65,6 +72,8 @@ static void drop_written(struct rb_out *out, size_t n) {
         out->offset = 0;
         out->first++;
         out->count--;
+        if (first->receipt)
+            rb_receipt_written(first->receipt);
         rb_bytes_unref(first);
     }
 }

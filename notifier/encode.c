@@ -7,6 +7,7 @@
 #include "jobs/name.h"
 #include "notifier/deflate.h"
 #include "notifier/http_response.h"
+#include "notifier/receipt.h"
 #include "notifier/websocket.h"
 
 struct rb_bytes *rb_bytes_new(struct rb_text text) {
@@ -15,6 +16,7 @@ struct rb_bytes *rb_bytes_new(struct rb_text text) {
     struct rb_bytes *bytes = malloc(sizeof *bytes + text.len);
     if (!bytes)
         return NULL;
+    bytes->receipt = NULL;
     bytes->refs = 1;
     bytes->len = (uint32_t)text.len;
     if (text.len > 0)
@@ -28,8 +30,10 @@ struct rb_bytes *rb_bytes_ref(struct rb_bytes *bytes) {
 }
 
 void rb_bytes_unref(struct rb_bytes *bytes) {
-    if (bytes && --bytes->refs == 0)
-        free(bytes);
+    if (!bytes || --bytes->refs > 0)
+        return;
+    rb_receipt_unref(bytes->receipt);
+    free(bytes);
 }
 
 static enum rb_ws_opcode opcode_of(struct rb_text payload) {

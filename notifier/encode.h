@@ -9,8 +9,11 @@
 #include "config/buffer.h"
 #include "jobs/stream_id.h"
 
+struct rb_receipt;
+
 /* Shared, refcounted, immutable bytes. One allocation. */
 struct rb_bytes {
+    struct rb_receipt *receipt; /* of what is in them, see receipt.h; NULL: none */
     uint32_t refs;
     uint32_t len;
     char at[];

@@ -4,11 +4,13 @@
 
 #include "config/process.h"
 #include "notifier/http_response.h"
+#include "notifier/receipt.h"
 #include "notifier/server.h"
 
 /* What the metrics were told so far. */
 struct rb_server_counted {
     struct rb_channels_stats stats;
+    struct rb_receipts_stats receipts;
     uint64_t losses, channels, subscriptions, redis_up;
 };
 

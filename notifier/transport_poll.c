@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "notifier/exchange_core.h"
+#include "notifier/receipt.h"
 #include "notifier/transport.h"
 
 /* An event is there, and more of the history is on its way: not waited for longer. */
@@ -12,6 +13,7 @@ struct poll {
     struct rb_exchange *exchange; /* held */
     char *events;                 /* JSON, joined by commas; NULL: none yet */
     size_t len, room;
+    struct rb_receipt *receipt; /* of those that are terminal */
     bool until_done;
     char *fields;    /* Cache-Control, CORS */
     char callback[]; /* "": JSON, else JSONP */
@@ -19,6 +21,7 @@ struct poll {
 
 static void poll_free(struct poll *poll) {
     rb_exchange_release(poll->exchange);
+    rb_receipt_unref(poll->receipt);
     free(poll->events);
     free(poll->fields);
     free(poll);
@@ -78,6 +81,8 @@ static void answer(struct rb_connection *c) {
                            script ? "text/javascript; charset=utf-8" : "application/json",
                            part(&parts, parts.body, parts.in->len),
                            part(&parts, parts.fields, parts.body));
+    if (poll->receipt && c->out)
+        rb_out_receipt(c->out, poll->receipt);
     poll_free(poll);
 }
 
@@ -166,6 +171,8 @@ static void deliver(struct rb_subscription *s, struct rb_delivery *delivery) {
         rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
         return;
     }
+    poll->receipt =
+        rb_receipt_join(poll->receipt, rb_receipt_of(c->server->receipts, delivery));
     rb_count(c->server, RB_COUNT_DELIVERED_POLL, 1);
     if (first)
         rb_connection_timer(c, GATHER_MS);

@@ -8,6 +8,7 @@
 #include "config/process.h"
 #include "jobs/envelope.h"
 #include "jobs/name.h"
+#include "worker/alone.h"
 #include "worker/backend.h"
 #include "worker/cancel.h"
 #include "worker/claim.h"
@@ -92,8 +93,10 @@ static void go(struct rb_flight *f, const struct rb_envelope *envelope) {
         rb_finish_failed(f, RB_FAIL_INTERNAL, "out of memory", 0);
     else if (status != RB_OK)
         rb_finish_invalid(f, RB_FAIL_INVALID_PARAMS, error.text);
-    else if (find_channel(f, f->params))
+    else if (find_channel(f, f->params)) {
+        rb_alone_join(f);
         look_at_time(f, envelope);
+    }
 }
 
 static void refuse_service(struct rb_flight *f) {

@@ -28,7 +28,10 @@ void rb_cancels_end(struct rb_flight *f) {
     rb_flight_hang_up(f);
     rb_coalesce_leave(f);
     rb_gate_withdraw(f);
-    rb_finish_failed(f, RB_FAIL_CANCELLED, "the job was cancelled", 0);
+    rb_finish_failed(f, RB_FAIL_CANCELLED,
+                     f->alone.over ? "nobody waited for the result any more"
+                                   : "the job was cancelled",
+                     0);
 }
 
 /* What is on its way out already takes its way; what goes back to Redis is found when it

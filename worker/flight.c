@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "worker/alone.h"
 #include "worker/backend.h"
 #include "worker/call.h"
 #include "worker/coalesce.h"
@@ -99,6 +100,8 @@ void rb_flight_move(struct rb_flight *f, enum rb_flight_state to) {
     TAILQ_INSERT_TAIL(&flights->in[to], f, link);
     if (waits(to))
         flights->waiting++;
+    if (to >= RB_FLIGHT_PUBLISHING)
+        rb_alone_leave(f);
     if (to == RB_FLIGHT_LANDED)
         flights->count--;
 }

@@ -24,6 +24,7 @@
 #include "jobs/event.h"
 #include "jobs/job.h"
 #include "jobs/services.h"
+#include "worker/alone.h"
 #include "worker/limiter.h"
 
 struct rb_backend;
@@ -89,6 +90,7 @@ struct rb_flight {
     uint32_t ticket;             /* of the breaker */
     uint64_t place;              /* among all workers; 0 = none */
     struct rb_in_line line;      /* before the gate */
+    struct rb_alone alone;       /* whether anybody waits for it */
     ev_timer timer;              /* of ASKING and WAITING */
     char *headers[2]; /* that each call carries: Idempotency-Key, traceparent */
 

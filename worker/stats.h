@@ -32,6 +32,7 @@ enum rb_stat {
     RB_STAT_WAITING,
     RB_STAT_NOT_UNIQUE,
     RB_STAT_TICKS,
+    RB_STAT_ALONE,
     RB_STATS
 };
 

@@ -9,6 +9,7 @@
 #include "config/clock.h"
 #include "config/process.h"
 #include "config/supervisor.h"
+#include "worker/alone.h"
 #include "worker/backend.h"
 #include "worker/call.h"
 #include "worker/cancel.h"
@@ -67,6 +68,7 @@ static void on_link(void *ctx, bool up) {
     }
     rb_stats_add(w->stats, RB_STAT_LINK_LOSSES, 1);
     w->ready = false;
+    rb_alones_forget(w);
     w->mode->link_down(w);
     rb_drain_link(w, false);
 }
@@ -205,12 +207,13 @@ static bool make_parts(struct running *r) {
     w->kept = rb_kept_new(w);
     w->due = rb_due_new(w);
     w->cancels = rb_cancels_new(w);
+    w->alones = rb_alones_new(w);
     w->ticks = rb_ticks_new(w);
     w->drain = rb_drain_new(w, r->options->until_empty);
     w->link = rb_link_new(w->loop, &link);
     return w->backends && w->caller && w->claims && w->coalesce && w->kept && w->due &&
-           w->cancels && w->ticks && w->drain && w->link && w->mode->start(w) == RB_OK &&
-           rb_reload_apply(w) == RB_OK;
+           w->cancels && w->alones && w->ticks && w->drain && w->link &&
+           w->mode->start(w) == RB_OK && rb_reload_apply(w) == RB_OK;
 }
 
 /* ---- the end ---- */
@@ -227,6 +230,7 @@ static void take_down(struct running *r) {
         rb_flights_fini(&w->flights);
     rb_scrape_free(w->scrape);
     rb_drain_free(w->drain);
+    rb_alones_free(w->alones);
     rb_ticks_free(w->ticks);
     rb_due_free(w->due);
     rb_kept_free(w->kept);

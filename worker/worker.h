@@ -18,6 +18,7 @@
 #include "jobs/services.h"
 #include "worker/flight.h"
 
+struct rb_alones;
 struct rb_backends;
 struct rb_caller;
 struct rb_cancels;
@@ -69,6 +70,7 @@ struct rb_worker {
     struct rb_kept *kept;
     struct rb_due *due;
     struct rb_cancels *cancels;
+    struct rb_alones *alones;
     struct rb_ticks *ticks;
     struct rb_flights flights;
     struct rb_drain *drain;

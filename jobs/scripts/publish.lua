@@ -17,10 +17,11 @@
 --   last      id of the last event
 --   terminal  id of the last terminal event
 --   t:<job>   id of that job's terminal event
+--   r:<job>   unix ms when that was first written to a client (receipt.lua)
 --   sweep     where the sweep below goes on
 --
--- Markers t:<job> of a channel that never rests are swept: once there are MANY, each
--- terminal event looks at SWEPT fields and removes those that are too old. Too old is
+-- Markers t:<job> and r:<job> of a channel that never rests are swept: once there are
+-- MANY, each terminal event looks at SWEPT fields and removes those too old. Too old is
 -- what is older than the hash lives without events, as long as there are at most FULL
 -- markers, and proportionally less beyond; at ten times FULL every marker looked at goes.
 -- So each call does bounded work and the hash is bounded, and a job that is delivered
@@ -47,8 +48,10 @@ local function sweep(now)
     local scan = redis.call('HSCAN', meta, redis.call('HGET', meta, 'sweep') or '0',
                             'COUNT', SWEPT)
     for i = 1, #scan[2], 2 do
-        local field, ms = scan[2][i], parse(scan[2][i + 1])
-        if string.sub(field, 1, 2) == 't:' and field ~= marker and
+        local field, value = scan[2][i], scan[2][i + 1]
+        local kind = string.sub(field, 1, 2)
+        local ms = kind == 'r:' and tonumber(value) or parse(value)
+        if (kind == 't:' or kind == 'r:') and field ~= marker and
            (not ms or ms < oldest or count >= 10 * FULL) then
             redis.call('HDEL', meta, field)
         end
