@@ -10,6 +10,7 @@
 #include "notifier/server.h"
 
 #define METRICS_BYTES ((size_t)16 * 1024 * 1024)
+#define JOB_EXPECTED "A job's id is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -."
 #define NO_STORE "Cache-Control: no-store\r\n"
 
 void rb_admin_redis_failed(struct rb_exchange *x, enum rb_status status,
@@ -87,28 +88,45 @@ static const struct route {
     void (*get)(struct rb_exchange *x, struct rb_text name);
     void (*post)(struct rb_exchange *x, struct rb_text name);
     void (*remove)(struct rb_exchange *x, struct rb_text name);
+    bool raw; /* what stands behind the path is handed on as it came, still encoded */
 } routes[] = {
-    {"/jobs/", "POST, DELETE", rb_name_is_job_id,
-     "A job's id is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.", NULL, enqueue,
-     rb_admin_cancel},
-    {"/dead", "GET, HEAD", NULL, NULL, rb_admin_list_dead, NULL, NULL},
-    {"/dead/", "GET, HEAD, POST, DELETE", rb_name_is_job_id,
-     "A job's id is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.", rb_admin_show_dead,
-     rb_admin_retry_dead, rb_admin_drop_dead},
-    {"/paused", "GET, HEAD", NULL, NULL, rb_admin_show_paused, NULL, NULL},
-    {"/paused/", "POST, DELETE", rb_name_is_queue,
-     "A queue's name is 1 to 64 of A-Z a-z 0-9 _ . : @ = ~ and -.", NULL, rb_admin_pause,
-     rb_admin_resume},
-    {"/publish/", "POST", rb_name_is_channel,
-     "A channel's name is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.", NULL,
-     rb_admin_publish, NULL},
-    {"/channels/", "GET, HEAD, DELETE", rb_name_is_channel,
-     "A channel's name is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.",
-     rb_admin_show_channel, NULL, rb_admin_forget_channel},
-    {"/subscriptions", "DELETE", NULL, NULL, NULL, NULL, rb_admin_revoke},
-    {"/healthz", "GET, HEAD", NULL, NULL, show_health, NULL, NULL},
-    {"/readyz", "GET, HEAD", NULL, NULL, show_readiness, NULL, NULL},
-    {"/metrics", "GET, HEAD", NULL, NULL, show_metrics, NULL, NULL},
+    {.path = "/jobs/",
+     .allow = "POST, DELETE",
+     .legal = rb_name_is_job_id,
+     .expected = JOB_EXPECTED,
+     .post = enqueue,
+     .remove = rb_admin_cancel},
+    {.path = "/dead", .allow = "GET, HEAD", .get = rb_admin_list_dead},
+    {.path = "/dead/",
+     .allow = "GET, HEAD, POST, DELETE",
+     .legal = rb_name_is_job_id,
+     .expected = JOB_EXPECTED,
+     .get = rb_admin_show_dead,
+     .post = rb_admin_retry_dead,
+     .remove = rb_admin_drop_dead},
+    {.path = "/paused", .allow = "GET, HEAD", .get = rb_admin_show_paused},
+    {.path = "/paused/",
+     .allow = "POST, DELETE",
+     .legal = rb_name_is_queue,
+     .expected = "A queue's name is 1 to 64 of A-Z a-z 0-9 _ . : @ = ~ and -.",
+     .post = rb_admin_pause,
+     .remove = rb_admin_resume},
+    {.path = "/publish", .allow = "POST", .post = rb_admin_publish_many},
+    {.path = "/publish/",
+     .allow = "POST",
+     .legal = rb_name_is_channel,
+     .raw = true,
+     .post = rb_admin_publish},
+    {.path = "/channels/",
+     .allow = "GET, HEAD, DELETE",
+     .legal = rb_name_is_channel,
+     .expected = "A channel's name is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.",
+     .get = rb_admin_show_channel,
+     .remove = rb_admin_forget_channel},
+    {.path = "/subscriptions", .allow = "DELETE", .remove = rb_admin_revoke},
+    {.path = "/healthz", .allow = "GET, HEAD", .get = show_health},
+    {.path = "/readyz", .allow = "GET, HEAD", .get = show_readiness},
+    {.path = "/metrics", .allow = "GET, HEAD", .get = show_metrics},
 };
 
 static const struct route *find_route(struct rb_text path, struct rb_text *rest) {
@@ -191,6 +209,10 @@ void rb_route_admin(struct rb_exchange *x) {
     const struct route *route = find_route(request->path, &rest);
     if (!route) {
         rb_exchange_problem(x, 404, "Nothing is here.", RB_TEXT(""));
+        return;
+    }
+    if (route->raw) {
+        dispatch(x, route, rest);
         return;
     }
     if (route->legal && (rb_http_decode(rest, name, sizeof name, &len) != RB_OK ||

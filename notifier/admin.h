@@ -6,6 +6,9 @@
 #include "config/status.h"
 #include "notifier/exchange.h"
 
+/* The largest body: a batch of messages. What a job or one message may have is less. */
+#define RB_ADMIN_BODY_BYTES ((size_t)8 * 1024 * 1024)
+
 /* rb_handler_fn of the admin listener. */
 void rb_route_admin(struct rb_exchange *exchange);
 
@@ -19,7 +22,9 @@ void rb_admin_list_dead(struct rb_exchange *exchange, struct rb_text none);
 void rb_admin_show_dead(struct rb_exchange *exchange, struct rb_text id);
 void rb_admin_retry_dead(struct rb_exchange *exchange, struct rb_text id);
 void rb_admin_drop_dead(struct rb_exchange *exchange, struct rb_text id);
-void rb_admin_publish(struct rb_exchange *exchange, struct rb_text channel);
+/* The channels are still encoded. */
+void rb_admin_publish(struct rb_exchange *exchange, struct rb_text channels);
+void rb_admin_publish_many(struct rb_exchange *exchange, struct rb_text none);
 void rb_admin_show_channel(struct rb_exchange *exchange, struct rb_text channel);
 void rb_admin_forget_channel(struct rb_exchange *exchange, struct rb_text channel);
 
