@@ -11,6 +11,7 @@ struct rb_asset {
     const char *sha1; /* 40 hex digits: the ETag */
 };
 
-extern const struct rb_asset rb_asset_ringback_js;
+extern const struct rb_asset rb_asset_ringback_js, rb_asset_ringback_mjs;
+extern const struct rb_asset rb_asset_ring_back_js;
 
 #endif

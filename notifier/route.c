@@ -150,6 +150,16 @@ static bool is_known(struct rb_text if_none_match, const char *tag) {
            rb_http_list_has(if_none_match, weak) || rb_text_is(if_none_match, "*");
 }
 
+/* The client library's files by path. */
+static const struct rb_asset *find_asset(struct rb_text path) {
+    static const struct rb_asset *const assets[] = {
+        &rb_asset_ringback_js, &rb_asset_ringback_mjs, &rb_asset_ring_back_js};
+    for (size_t i = 0; path.len > 1 && i < sizeof assets / sizeof *assets; i++)
+        if (rb_text_is(rb_text(path.at + 1, path.len - 1), assets[i]->name))
+            return assets[i];
+    return NULL;
+}
+
 static void handle_asset(struct rb_exchange *x, const struct rb_asset *asset) {
     const struct rb_http_request *request = rb_exchange_request(x);
     char fields[256], tag[64];
@@ -185,10 +195,11 @@ static void handle_echo(struct rb_exchange *x) {
 
 void rb_route_public(struct rb_exchange *x) {
     const struct rb_http_request *request = rb_exchange_request(x);
+    const struct rb_asset *asset = find_asset(request->path);
     if (rb_text_starts(request->path, RB_TEXT("/wait/")))
         handle_wait(x);
-    else if (rb_text_is(request->path, "/ringback.js"))
-        handle_asset(x, &rb_asset_ringback_js);
+    else if (asset)
+        handle_asset(x, asset);
     else if (rb_text_is(request->path, "/echo") &&
              rb_exchange_server(x)->settings->notifier.echo)
         handle_echo(x);

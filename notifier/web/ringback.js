@@ -1,146 +1,349 @@
-/* ringback: waits for the event that ends a job, and resolves with its data.
- *
- *   <script src="/ringback.js"></script>          (or: import "/ringback.js")
- *   ringback.wait("quote:ACME").then(show, complain);
- *
- * ringback.wait(channel, {onEvent, signal, since}) → Promise; ringback(…) is the same
- *   channel  its name, or several joined by commas, at the notifier that the script came
- *            from; or an address: /wait/<channel>?token=…, https://…/wait/<channel>
- *   onEvent  is called with every event: {id, channel, event, job, at, data, error, …};
- *            an app's own PUBLISH that is no event comes as {event: "message", data}
- *   signal   an AbortSignal: the promise rejects with its reason
- *   since    a cursor: events up to it are not told again
- * Resolves with `data` of the first `done`. Rejects with an Error: on `failed` its code,
- * status and message are the event's and `event` is all of it; `code` is "refused" when
- * the notifier said no (status and message tell why), "ended" when the channel's last job
- * had ended before `since`.
- *
- * It listens on a WebSocket; where none can be opened it asks by long-poll, which also
- * tells why. It comes back after every failure, with a growing delay and jitter, and reads
- * on where it was. */
+// Hears channels and waits for results: README.md and ringback.d.ts beside this file tell how.
 (function (root) {
-  "use strict";
+"use strict";
 
-  const BASE = 500, MOST = 30000; // ms between two attempts: random up to BASE · 2ⁿ
-  const page = root.location && root.location.href;
-  const script = root.document && root.document.currentScript;
-  const home = (script && script.src) || page;
+const BASE = 500, MOST = 30000; // ms between two attempts: random up to BASE · 2ⁿ
+const PATIENCE = 10000; // ms without a byte: a proxy holds the stream up
+const { document, location } = root;
+const page = location?.href;
+const script = document?.currentScript;
+const lines = new Set();
+let way = 0; // WebSocket, server-sent events or long-poll: the first not found blocked
 
-  function failure(message, fields) {
-    return Object.assign(new Error(message), fields);
+class RingbackError extends Error {
+  constructor(message, fields) {
+    super(message);
+    Object.assign(this, fields);
+  }
+}
+
+const refusal = (message = "The notifier refused.", status) =>
+  new RingbackError(message, { code: "refused", status });
+
+const read = (token) => (typeof token === "function" ? token() : token);
+
+async function address({ base, token }, names, fields) {
+  const to = new URL(base.replace("*", names));
+  for (const [name, value] of Object.entries({ ...fields, token: await read(token) }))
+    if (value) to.searchParams.set(name, value);
+  return to;
+}
+
+// One connection; heard: channel → {since, take, fail}.
+class Line {
+  constructor(key) {
+    [this.base, this.token, this.credentials] = this.key = key;
+    this.heard = new Map();
+    this.attempts = 0;
+    this.stop = () => {};
+    lines.add(this);
   }
 
-  // What a message says. Bytes that are no text come as a Blob.
-  function parse(text) {
-    let data = text;
+  add(channel, hearer) {
+    hearer.line = this;
+    this.heard.set(channel, hearer);
+    if (this.say) this.subscribe(channel);
+    else if (!this.timer && !this.asked) this.later(0); // else it is asked for when it opens
+  }
+
+  remove(channel) {
+    if (!this.heard.delete(channel)) return;
+    if (!this.heard.size) this.close();
+    else if (this.say) this.say({ unsubscribe: channel });
+  }
+
+  close() {
+    const all = [...this.heard];
+    this.halt();
+    lines.delete(this);
+    this.heard.clear();
+    return all;
+  }
+
+  halt() {
+    clearTimeout(this.timer);
+    this.timer = this.say = this.asked = null;
+    this.turn = {};
+    this.stop();
+    this.stop = () => {};
+  }
+
+  lose(channel, error) {
+    const hearer = this.heard.get(channel);
+    this.heard.delete(channel);
+    if (!this.heard.size) this.close();
+    hearer?.fail(error);
+  }
+
+  refuse(error) {
+    way = 0;
+    if (this.token && !this.stale) {
+      this.stale = true; // once more, with a new token
+      return this.again();
+    }
+    // A no to several may be meant for one: each asks for itself.
+    const all = this.close();
+    for (const [channel, hearer] of all)
+      if (all.length === 1) hearer.fail(error);
+      else new Line([...this.key]).add(channel, hearer);
+  }
+
+  subscribe(channel) {
+    this.asked.add(channel);
+    this.say({ subscribe: channel, since: this.heard.get(channel).since });
+  }
+
+  later(delay) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.listen(), delay);
+  }
+
+  again() {
+    if (Date.now() - this.began > MOST) this.attempts = 0;
+    this.halt();
+    this.later(Math.random() * Math.min(MOST, BASE * 2 ** this.attempts++));
+  }
+
+  take(text) {
+    let said = text; // an app may publish anything
+    try { said = JSON.parse(text); } catch (_) {}
+    const { event, id, channel, error, subscribed, unsubscribed, token } = said || {};
+    this.attempts = this.stale = 0;
+    if (event === "expiring") return this.renew();
+    if (event === "expired") return;
+    if (!event && this.asked) {
+      if (this.asked.delete(subscribed) || unsubscribed || token) return;
+      if (error && this.asked.delete(error.channel))
+        return this.lose(error.channel, refusal(error.message));
+    }
+    // A name that nobody asked for is what @session stands for.
+    const name = this.heard.has(channel) ? channel : "@session";
+    if (event === "revoked") return this.lose(name, refusal("The channel was taken back.", 403));
+    for (const [heard, hearer] of [...this.heard]) {
+      if (event && channel && heard !== name) continue;
+      if (id) hearer.since = id;
+      hearer.take(event ? said : { event: "message", data: said });
+    }
+  }
+
+  async renew() {
+    const { say, token } = this;
+    if (typeof token !== "function") return;
+    if (!say) return this.listen();
+    try { say({ token: await token() }); } catch (_) {} // asked again at the end
+  }
+
+  async listen() {
+    this.halt();
+    this.began = Date.now();
+    const { turn, heard } = this, names = [...heard.keys()];
+    const since = names.map((channel) => heard.get(channel).since || "-").join();
+    const over = () => this.turn !== turn;
+    let to;
+    way ||= root.WebSocket ? 0 : 1;
     try {
-      data = JSON.parse(text);
-    } catch (_) { /* an app may publish anything */ }
-    return data && typeof data.event === "string" ? data : { event: "message", data };
+      to = await address(this, names, { since: since.replace(/^[-,]+$/, "") });
+    } catch (error) {
+      if (!over()) this.close().forEach(([, hearer]) => hearer.fail(error));
+    }
+    if (over()) return;
+    if (way) this.fetch(to, way === 1, over);
+    else this.socket(to, names);
   }
 
-  function ringback(channel, { onEvent, signal, since } = {}) {
-    return new Promise((resolve, reject) => {
-      const target = channel.includes("/") ? new URL(channel, page)
-                                           : new URL("wait/" + channel, home);
-      const path = target.pathname.split("/").pop();
-      const channels = decodeURIComponent(path).split(",");
-      const cursor = since ? since.split(",") : channels.map(() => "-");
-      let attempts = 0, timer, settled = false, stop = () => {};
+  blocked() {
+    way++;
+    this.listen();
+  }
 
-      function settle(how, value) {
-        if (settled) return;
-        settled = true;
-        clearTimeout(timer);
-        if (signal) signal.removeEventListener("abort", abort);
+  socket(to, names) {
+    to.protocol = to.protocol.replace("http", "ws");
+    const socket = new root.WebSocket(to.href);
+    this.asked = new Set();
+    this.stop = () => {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close(1000);
+    };
+    socket.onopen = () => {
+      this.say = (command) => socket.send(JSON.stringify(command));
+      for (const [channel] of this.heard) if (!names.includes(channel)) this.subscribe(channel);
+      for (const name of names) if (!this.heard.has(name)) this.say({ unsubscribe: name });
+    };
+    socket.onmessage = ({ data }) => this.take(data);
+    socket.onclose = ({ code, reason }) => {
+      if (code === 1008) this.refuse(refusal(reason));
+      else if (this.say && this.attempts < 4) this.again();
+      else this.blocked(); // not opened, or cut again and again
+    };
+  }
+
+  async fetch(to, sse, over) {
+    const control = new AbortController();
+    const held = sse && setTimeout(() => control.abort(), PATIENCE);
+    const alive = () => clearTimeout(held);
+    this.stop = () => {
+      alive();
+      control.abort();
+    };
+    try {
+      const answer = await root.fetch(to.href, {
+        signal: control.signal,
+        credentials: this.credentials,
+        headers: { Accept: sse ? "text/event-stream" : "application/json" },
+      });
+      const { status } = answer;
+      if (over()) return;
+      if (status >= 400 && status < 500 && ![408, 425, 429].includes(status)) {
+        const { detail, title } = await answer.json().catch(() => ({}));
+        return over() || this.refuse(refusal(detail || title, status));
+      }
+      if (sse && status === 200) {
+        await this.read(answer.body.getReader(), alive, over);
+      } else if (status === 200) {
+        for (const event of (await answer.json()).events)
+          if (!over()) this.take(JSON.stringify(event));
+        if (!over()) return this.listen();
+      }
+      if (over()) return;
+      if (!sse && status === 204 && Date.now() - this.began > BASE) return this.listen();
+    } catch (_) {
+      if (over()) return;
+      if (sse && control.signal.aborted) return this.blocked();
+      way = 0; // the network is away
+    }
+    this.again();
+  }
+
+  // Server-sent events, as the notifier writes them.
+  async read(reader, alive, over) {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done || over()) return;
+      alive();
+      const got = (rest + decoder.decode(value, { stream: true })).split("\n\n");
+      rest = got.pop();
+      for (const block of got) {
+        const data = block.split("\n").filter((line) => line.startsWith("data: "));
+        if (data[0] && !over()) this.take(data.map((line) => line.slice(6)).join("\n"));
+      }
+    }
+  }
+}
+
+// The network may be back: nobody waits out a delay.
+function wake() {
+  if (document.hidden) return;
+  way = 0;
+  for (const line of lines) if (line.timer) line.listen();
+}
+
+function hear(where, options, take, fail) {
+  const { signal, shared = true, token, credentials = "same-origin" } = options;
+  const target = where.includes("/") ? new URL(where, page)
+                                     : new URL("wait/" + where, ringback.home);
+  const at = target.pathname.lastIndexOf("/") + 1;
+  target.searchParams.delete("until");
+  const names = decodeURIComponent(target.pathname.slice(at)).split(",");
+  const since = (options.since || "").split(",");
+  const base = target.origin + target.pathname.slice(0, at) + "*" + target.search;
+  const key = [base, token, credentials, shared || {}];
+  let over = false;
+
+  function end() {
+    if (over) return;
+    over = true;
+    signal?.removeEventListener("abort", abort);
+    names.forEach((name, i) => hearers[i].line?.remove(name));
+  }
+
+  function failed(error) {
+    if (over) return;
+    end();
+    fail(error);
+  }
+
+  const abort = () => failed(signal.reason);
+  const hearers = names.map((_, i) => ({
+    since: since[i] && since[i] !== "-" ? since[i] : undefined,
+    take: (event) => over || take(event, { base, token, credentials }),
+    fail: failed,
+  }));
+  if (signal?.aborted) {
+    failed(signal.reason);
+    return end;
+  }
+  signal?.addEventListener("abort", abort);
+  const line = [...lines].find((line) => line.key.every((part, i) => part === key[i]) &&
+    line.heard.size + names.length <= 16 &&
+    !names.some((name) => line.heard.has(name))) || new Line(key);
+  names.forEach((name, i) => line.add(name, hearers[i]));
+  return end;
+}
+
+// A large result lies beside its channel.
+async function result({ channel, job, data, link }, line) {
+  if (!link) return data;
+  const answer = await root.fetch((await address(line, channel, { result: job })).href, line);
+  if (!answer.ok) throw refusal("The result is gone.", answer.status);
+  return answer.json();
+}
+
+function ringback(where, options = {}) {
+  return new Promise((resolve, reject) => {
+    const { onEvent, job } = options;
+    const stop = hear(where, options, (event, from) => {
+      try {
+        onEvent?.(event);
+      } catch (error) {
         stop();
-        how(value);
+        return reject(error);
       }
-
-      function abort() {
-        settle(reject, signal.reason);
+      if (job && event.job !== job) return;
+      if (event.event === "done") {
+        stop();
+        resolve(result(event, from));
+      } else if (event.event === "failed") {
+        stop();
+        const { message, code, status } = event.error || {};
+        reject(new RingbackError(message || "The job failed.", { code, status, event }));
       }
+    }, reject);
+  });
+}
 
-      function address(scheme) {
-        const to = new URL(target);
-        to.protocol = to.protocol.replace(/^(http|ws)/, scheme);
-        to.searchParams.set("until", "done");
-        if (cursor.some((id) => id !== "-")) to.searchParams.set("since", cursor.join(","));
-        return to.href;
-      }
-
-      function take(event) {
-        if (settled) return;
-        attempts = 0;
-        // A name that we did not ask for is what @session stands for.
-        let at = channels.indexOf(event.channel);
-        if (at < 0) at = channels.length === 1 ? 0 : channels.indexOf("@session");
-        if (event.id && at >= 0) cursor[at] = event.id;
-        try {
-          if (onEvent) onEvent(event);
-        } catch (error) {
-          settle(reject, error);
-        }
-        if (event.event === "done") settle(resolve, event.data);
-        if (event.event === "failed") {
-          const error = event.error || {};
-          settle(reject, failure(error.message || "The job failed.",
-            { code: error.code, status: error.status, event }));
-        }
-      }
-
-      function again() {
-        if (settled) return;
-        const delay = Math.random() * Math.min(MOST, BASE * 2 ** attempts++);
-        timer = setTimeout(listen, delay);
-      }
-
-      function listen() {
-        if (typeof root.WebSocket !== "function") return ask();
-        let opened = 0;
-        const socket = new root.WebSocket(address("ws"));
-        stop = () => socket.close(1000);
-        socket.onopen = () => { opened = Date.now(); };
-        socket.onmessage = (message) => take(parse(message.data));
-        socket.onclose = ({ code, reason }) => {
-          if (settled) return;
-          if (opened && Date.now() - opened > MOST) attempts = 0;
-          if (code === 1000)
-            settle(reject, failure(reason || "The channel has ended.", { code: "ended" }));
-          else if (code === 1008)
-            settle(reject, failure(reason || "The notifier refused.", { code: "refused" }));
-          else if (opened) again();
-          else ask();
-        };
-      }
-
-      async function ask() {
-        const control = new AbortController();
-        const asked = Date.now();
-        stop = () => control.abort();
-        try {
-          const answer = await root.fetch(address("http"), { signal: control.signal });
-          const { status } = answer;
-          if (status === 200) {
-            (await answer.json()).events.forEach(take);
-          } else if (status >= 400 && status < 500 && ![408, 425, 429].includes(status)) {
-            const problem = await answer.json().catch(() => ({}));
-            settle(reject, failure(problem.detail || problem.title || "The notifier refused.",
-              { code: "refused", status }));
-          } else if (status === 204 && Date.now() - asked > BASE) {
-            attempts = 0; // a quiet channel, not a failure
-          }
-        } catch (_) { /* the network; we come back */ }
-        again();
-      }
-
-      if (signal && signal.aborted) return abort();
-      if (signal) signal.addEventListener("abort", abort);
-      listen();
-    });
+// Every event, until the loop is left.
+ringback.events = async function* (where, options = {}) {
+  const queue = [];
+  let ring = () => {}, failure;
+  const stop = hear(where, options, (event) => ring(queue.push(event)),
+    (error) => ring(failure = { error }));
+  try {
+    for (;;) {
+      while (queue.length) yield queue.shift();
+      if (failure) throw failure.error;
+      await new Promise((resolve) => { ring = resolve; });
+    }
+  } finally {
+    stop();
   }
+};
 
-  ringback.wait = ringback;
-  root.ringback = ringback;
-  if (typeof module === "object" && module.exports) module.exports = ringback;
+ringback.wait = ringback;
+ringback.Error = RingbackError;
+ringback.home = script?.src || page;
+root.ringback = ringback;
+if (typeof module === "object" && module.exports) module.exports = ringback;
+
+if (document) {
+  root.addEventListener("online", wake);
+  document.addEventListener("visibilitychange", wake);
+  // The element is a file of its own, for the pages that have one.
+  document.addEventListener("DOMContentLoaded", () => {
+    if (!document.querySelector("ring-back:not(:defined)")) return;
+    const src = new URL("ring-back.js", ringback.home);
+    document.head.append(Object.assign(document.createElement("script"), { src }));
+  });
+}
 })(typeof globalThis === "object" ? globalThis : self);

@@ -1,4 +1,4 @@
-// ringback.js with a stand-in for WebSocket, fetch and the clock: nothing is waited for.
+// ringback.js with stand-ins for WebSocket, fetch and the clock: nothing is waited for.
 "use strict";
 
 const assert = require("node:assert");
@@ -6,217 +6,439 @@ const fs = require("node:fs");
 const test = require("node:test");
 const vm = require("node:vm");
 
-const source = fs.readFileSync(`${__dirname}/../../notifier/web/ringback.js`, "utf8");
+const web = `${__dirname}/../../notifier/web`;
+const source = fs.readFileSync(`${web}/ringback.js`, "utf8");
 
-// A browser as far as the script can tell. sockets: all that were opened; timers: what
-// was set and not cleared, run by hand; answers: functions that answer fetches in turn.
+// A browser as far as the script can tell. sockets: all that were opened; timers: what was
+// set and not cleared, run by hand; asked: all fetches; answers: functions that answer them.
 function browser({ script = "https://n.example/rb/ringback.js", websocket = true } = {}) {
-  const world = { sockets: [], timers: [], asked: [], answers: [], now: 1000, delays: [] };
+  const world = { sockets: [], timers: [], asked: [], answers: [], now: 1000, handlers: {} };
+  const on = (name, fn) => { world.handlers[name] = fn; };
   class WebSocket {
     constructor(url) {
-      Object.assign(this, { url, closed: null });
+      Object.assign(this, { url, closed: null, said: [] });
       world.sockets.push(this);
     }
+    send(text) { this.said.push(JSON.parse(text)); }
     close(code) { this.closed = code; }
     open() { this.onopen(); }
     say(event) { this.onmessage({ data: typeof event === "string" ? event : JSON.stringify(event) }); }
     end(code, reason = "") { this.onclose({ code, reason }); }
   }
   const context = {
-    URL, AbortController, Promise,
+    URL, AbortController, Promise, TextDecoder,
     Date: { now: () => world.now },
     Math: Object.assign(Object.create(Math), { random: () => 0.5 }),
     location: { href: "https://page.example/shop/" },
-    document: { currentScript: script ? { src: script } : null },
-    setTimeout: (fn, ms) => { world.delays.push(ms); world.timers.push(fn); return world.timers.length; },
-    clearTimeout: (id) => { if (id) world.timers[id - 1] = null; },
-    fetch: async (url) => {
+    document: { hidden: false, currentScript: script ? { src: script } : null,
+      addEventListener: on, querySelector: () => null },
+    addEventListener: on,
+    setTimeout: (fn, ms) => world.timers.push({ fn, ms }) && world.timers.length,
+    clearTimeout: (id) => { if (id) world.timers[id - 1].fn = null; },
+    fetch: (url, options) => {
       world.asked.push(url);
+      world.options = options;
       const answer = world.answers.shift();
-      if (!answer) return new Promise(() => {});
-      return answer();
+      return new Promise((resolve, reject) => {
+        options.signal?.addEventListener("abort", () => reject(options.signal.reason));
+        if (answer) resolve(answer(options));
+      });
     },
   };
   if (websocket) context.WebSocket = WebSocket;
   vm.runInNewContext(source, context);
   world.ringback = context.ringback;
-  world.tick = () => { const due = world.timers.splice(0).filter(Boolean); due.forEach((fn) => fn()); return due.length; };
+  world.document = context.document;
+  // Runs the timers that are set, and what follows; answers with their times.
+  world.tick = async () => {
+    await settle();
+    const due = world.timers.filter(({ fn }) => fn);
+    for (const timer of due) {
+      const { fn } = timer;
+      timer.fn = null;
+      if (fn) fn();
+    }
+    await settle();
+    return due.map(({ ms }) => ms);
+  };
+  // The latest socket, opened.
+  world.opened = async () => {
+    await world.tick();
+    world.sockets.at(-1).open();
+    return world.sockets.at(-1);
+  };
   return world;
 }
 
-const json = (status, body) => () => ({ status, json: async () => body });
+const json = (status, body) => () => ({ status, ok: status < 300, json: async () => body });
 const settle = () => new Promise((resolve) => setImmediate(resolve));
+const done = (channel, data, id = "2-0") => ({ id, channel, event: "done", job: "j", data });
+
+// A body that comes piece by piece: give(text), end().
+function stream() {
+  const pieces = [];
+  let wake = () => {};
+  const push = (piece) => { pieces.push(piece); wake(); };
+  return {
+    give: (text) => push({ value: Buffer.from(text), done: false }),
+    end: () => push({ done: true }),
+    answer: ({ signal }) => ({ status: 200, body: { getReader: () => ({
+      read: async () => {
+        while (!pieces.length)
+          await new Promise((resolve, reject) => {
+            wake = resolve;
+            signal.addEventListener("abort", () => reject(signal.reason));
+          });
+        return pieces.shift();
+      },
+    }) } }),
+  };
+}
 
 test("resolves with the data of done", async () => {
   const w = browser();
   const events = [];
   const got = w.ringback("/wait/c", { onEvent: (event) => events.push(event.event) });
-  assert.equal(w.sockets[0].url, "wss://page.example/wait/c?until=done");
-  w.sockets[0].open();
-  w.sockets[0].say({ id: "1-0", channel: "c", event: "started" });
-  w.sockets[0].say({ id: "2-0", channel: "c", event: "done", data: { price: 1 } });
+  const socket = await w.opened();
+  assert.equal(socket.url, "wss://page.example/wait/c");
+  socket.say({ id: "1-0", channel: "c", event: "started" });
+  socket.say(done("c", { price: 1 }));
   assert.deepEqual({ ...(await got) }, { price: 1 });
   assert.deepEqual(events, ["started", "done"]);
-  assert.equal(w.sockets[0].closed, 1000);
-  assert.equal(w.tick(), 0);
+  assert.equal(socket.closed, 1000);
+  assert.deepEqual(await w.tick(), []);
 });
 
-test("a name alone is a channel at the notifier that the script came from", () => {
+test("a name alone is a channel at the notifier that the script came from", async () => {
   const w = browser();
   w.ringback.wait("a,b");
-  assert.equal(w.sockets[0].url, "wss://n.example/rb/wait/a,b?until=done");
+  await w.tick();
+  assert.equal(w.sockets[0].url, "wss://n.example/rb/wait/a,b");
   const module = browser({ script: null });
   module.ringback("a");
-  assert.equal(module.sockets[0].url, "wss://page.example/shop/wait/a?until=done");
+  await module.tick();
+  assert.equal(module.sockets[0].url, "wss://page.example/shop/wait/a");
 });
 
-test("what the address asks for is kept", () => {
+test("what the address asks for is kept, but for its end", async () => {
   const w = browser();
-  w.ringback("http://other:8080/wait/c?token=t%20t", { since: "7-1" });
-  assert.equal(w.sockets[0].url, "ws://other:8080/wait/c?token=t+t&until=done&since=7-1");
+  w.ringback("http://other:8080/wait/c?token=t%20t&until=done", { since: "7-1" });
+  await w.tick();
+  assert.equal(w.sockets[0].url, "ws://other:8080/wait/c?token=t+t&since=7-1");
 });
 
 test("rejects with the error of failed", async () => {
   const w = browser();
   const got = w.ringback("/wait/c");
-  w.sockets[0].open();
-  w.sockets[0].say({ id: "1-0", channel: "c", event: "failed", error: { code: "http_status", status: 503, message: "No." } });
-  await assert.rejects(got, (error) => error.code === "http_status" && error.status === 503 &&
-    error.message === "No." && error.event.id === "1-0");
+  (await w.opened()).say({ id: "1-0", channel: "c", event: "failed",
+    error: { code: "http_status", status: 503, message: "No." } });
+  await assert.rejects(got, (error) => error instanceof w.ringback.Error && error.code === "http_status" &&
+    error.status === 503 && error.message === "No." && error.event.id === "1-0");
+});
+
+test("waits for one job among several of its channel", async () => {
+  const w = browser();
+  const got = w.ringback("/wait/c", { job: "mine" });
+  const socket = await w.opened();
+  socket.say({ ...done("c", 1), job: "other" });
+  socket.say({ id: "3-0", channel: "c", event: "failed", job: "another" });
+  socket.say({ ...done("c", 2, "4-0"), job: "mine" });
+  assert.equal(await got, 2);
+});
+
+test("a page has one connection for all its channels", async () => {
+  const w = browser();
+  const a = w.ringback("/wait/a"), b = w.ringback("/wait/b", { since: "1-0" });
+  const socket = await w.opened();
+  assert.match(socket.url, /\/wait\/a,b\?since=-%2C1-0$/);
+  const c = w.ringback("/wait/c", { since: "5-0" });
+  assert.deepEqual(socket.said, [{ subscribe: "c", since: "5-0" }]);
+  socket.say({ subscribed: "c" });
+  socket.say(done("b", "B"));
+  assert.equal(await b, "B");
+  assert.deepEqual(socket.said[1], { unsubscribe: "b" });
+  socket.say({ unsubscribed: "b" });
+  socket.say(done("c", "C"));
+  socket.say(done("a", "A"));
+  assert.deepEqual([await a, await c], ["A", "C"]);
+  assert.equal(socket.closed, 1000);
+  assert.equal(w.sockets.length, 1);
+});
+
+test("what was asked for while the socket opened is asked for on it", async () => {
+  const w = browser();
+  const control = new AbortController();
+  const a = w.ringback("/wait/a", { signal: control.signal });
+  await w.tick();
+  const b = w.ringback("/wait/b");
+  assert.deepEqual(await w.tick(), []);
+  control.abort(new Error("enough"));
+  await assert.rejects(a, { message: "enough" });
+  const [socket] = w.sockets;
+  socket.open();
+  assert.deepEqual(socket.said, [{ subscribe: "b" }, { unsubscribe: "a" }]);
+  socket.say(done("b", 1));
+  assert.equal(await b, 1);
+});
+
+test("a connection of its own, for a channel heard twice, other tokens, more than 16", async () => {
+  const w = browser();
+  w.ringback("/wait/a");
+  w.ringback("/wait/a");
+  w.ringback("/wait/b", { shared: false });
+  w.ringback("/wait/c", { token: "t" });
+  for (let i = 0; i < 16; i++) w.ringback(`/wait/n${i}`);
+  await w.tick();
+  assert.deepEqual(w.sockets.map(({ url }) => new URL(url).pathname.split(",").length), [16, 2, 1, 1]);
+  assert.match(w.sockets[3].url, /\/wait\/c\?token=t$/);
 });
 
 test("comes back where it was, with a growing delay", async () => {
   const w = browser();
   const got = w.ringback("/wait/a,b");
-  w.sockets[0].open();
-  w.sockets[0].say({ id: "5-1", channel: "b", event: "retrying" });
-  w.sockets[0].end(1006);
-  assert.equal(w.tick(), 1);
-  assert.match(w.sockets[1].url, /until=done&since=-%2C5-1$/);
-  w.sockets[1].open();
-  w.sockets[1].end(1012);
-  w.tick();
-  w.sockets[2].open();
-  w.sockets[2].end(1001);
-  w.tick();
-  assert.deepEqual(w.delays, [250, 500, 1000]);
-  for (let i = 3; i < 12; i++) {
-    w.sockets[i].open();
-    w.sockets[i].end(1006);
-    w.tick();
+  (await w.opened()).say({ id: "5-1", channel: "b", event: "retrying" });
+  const delays = [];
+  for (let i = 0; i < 3; i++) {
+    w.sockets.at(-1).end(1006);
+    delays.push(...await w.tick());
+    w.sockets.at(-1).open();
   }
-  assert.equal(Math.max(...w.delays), 15000);
-  w.sockets[12].open();
+  assert.deepEqual(delays, [250, 500, 1000]);
+  assert.match(w.sockets.at(-1).url, /since=-%2C5-1$/);
   w.now += 60000;
-  w.sockets[12].end(1006);
-  assert.equal(w.delays.at(-1), 250);
-  w.tick();
-  w.sockets[13].say({ id: "6-0", channel: "a", event: "done", data: 0 });
+  w.sockets.at(-1).end(1001);
+  assert.deepEqual(await w.tick(), [250]);
+  w.sockets.at(-1).say({ ...done("a", 0), id: "6-0" });
   assert.equal(await got, 0);
 });
 
-test("@session is known by its own name", () => {
+test("does not wait when the network is said to be back", async () => {
+  const w = browser();
+  w.ringback("/wait/a");
+  (await w.opened()).end(1006);
+  w.document.hidden = true;
+  w.handlers.visibilitychange();
+  await settle();
+  assert.equal(w.sockets.length, 1);
+  w.document.hidden = false;
+  w.handlers.online();
+  await settle();
+  assert.equal(w.sockets.length, 2);
+  assert.deepEqual(await w.tick(), []);
+});
+
+test("@session is known by its own name", async () => {
   const w = browser();
   w.ringback("/wait/x,@session");
-  w.sockets[0].open();
-  w.sockets[0].say({ id: "5-1", channel: "session:abc", event: "started" });
-  w.sockets[0].end(1006);
-  w.tick();
+  const socket = await w.opened();
+  socket.say({ id: "5-1", channel: "session:abc", event: "started" });
+  socket.end(1006);
+  await w.tick();
   assert.match(w.sockets[1].url, /since=-%2C5-1$/);
 });
 
-test("a gap moves the cursor, a raw message does not", () => {
+test("a gap moves the cursor, a raw message does not", async () => {
   const w = browser();
   const events = [];
   w.ringback("/wait/c", { onEvent: (event) => events.push(event) });
-  w.sockets[0].open();
-  w.sockets[0].say({ id: "9-0", channel: "c", event: "gap", since: "1-0" });
-  w.sockets[0].say("hello");
-  w.sockets[0].say("[1]");
-  w.sockets[0].end(1006);
-  w.tick();
+  const socket = await w.opened();
+  socket.say({ id: "9-0", channel: "c", event: "gap", since: "1-0" });
+  for (const raw of ["hello", "[1]", "null", '{"error":{"channel":"c"}}']) socket.say(raw);
+  socket.end(1006);
+  await w.tick();
   assert.match(w.sockets[1].url, /since=9-0$/);
   assert.deepEqual(events.slice(1).map((event) => [event.event, JSON.stringify(event.data)]),
-    [["message", '"hello"'], ["message", "[1]"]]);
+    [["message", '"hello"'], ["message", "[1]"], ["message", "null"],
+      ["message", '{"error":{"channel":"c"}}']]);
 });
 
-test("where no WebSocket opens it asks by long-poll", async () => {
+test("where no WebSocket opens it reads server-sent events", async () => {
   const w = browser();
-  w.answers.push(json(200, { events: [{ id: "1-0", channel: "c", event: "started" }], cursor: "1-0" }),
-    json(204), json(200, { events: [{ id: "2-0", channel: "c", event: "done", data: 7 }] }));
+  const body = stream(), again = stream();
+  w.answers.push(body.answer, again.answer);
   const got = w.ringback("/wait/c");
-  for (let i = 0; i < 3; i++) {
-    w.sockets[i].end(1006);
-    await settle();
-    w.tick();
-  }
-  assert.equal(await got, 7);
-  assert.deepEqual(w.asked, ["https://page.example/wait/c?until=done",
-    "https://page.example/wait/c?until=done&since=1-0", "https://page.example/wait/c?until=done&since=1-0"]);
+  await w.tick();
+  w.sockets[0].end(1006);
+  await settle();
+  assert.deepEqual(w.asked, ["https://page.example/wait/c"]);
+  assert.equal(w.options.headers.Accept, "text/event-stream");
+  body.give("retry: 2000\n\n:\n\nid: 1-0\nevent: started\ndata: {\"id\":\"1-0\",\"chan");
+  body.give("nel\":\"c\",\"event\":\"started\"}\n");
+  body.give("\n");
+  body.end();
+  await settle();
+  await w.tick();
+  assert.equal(w.asked[1], "https://page.example/wait/c?since=1-0");
+  again.give(`id: 2-0\nevent: done\ndata: ${JSON.stringify(done("c", "\u2028 ü"))}\n\n`);
+  assert.equal(await got, "\u2028 ü");
+  assert.equal(w.sockets.length, 1);
 });
 
-test("without WebSocket it only polls", async () => {
+test("another channel on a stream asks anew for all", async () => {
   const w = browser({ websocket: false });
-  w.answers.push(() => { throw new TypeError("network"); }, json(503, {}), json(429, {}),
-    json(200, { events: [{ event: "done", data: "x" }] }));
+  const a = w.ringback("/wait/a");
+  await w.tick();
+  const b = w.ringback("/wait/b");
+  w.answers.push(json(403, { detail: "Not b." }), json(200, {}));
+  await w.tick();
+  assert.equal(w.asked[1], "https://page.example/wait/a,b");
+  await w.tick();
+  assert.deepEqual(w.asked.slice(2).sort(), ["https://page.example/wait/a", "https://page.example/wait/b"]);
+  a.catch(() => {});
+  b.catch(() => {});
+});
+
+test("where a proxy holds streams up it asks by long-poll", async () => {
+  const w = browser({ websocket: false });
+  w.answers.push(stream().answer, json(200, { events: [{ id: "1-0", channel: "c", event: "started" }] }),
+    json(204), json(503, {}), json(200, { events: [done("c", 7)] }));
   const got = w.ringback("/wait/c");
-  for (let i = 0; i < 3; i++) {
-    await settle();
-    assert.equal(w.tick(), 1);
-  }
-  assert.equal(await got, "x");
+  await w.tick();
+  assert.deepEqual(await w.tick(), [10000]);
+  w.now += 20000;
+  await settle();
+  await w.tick();
+  await w.tick();
+  assert.equal(await got, 7);
+  assert.deepEqual(w.asked.map((url) => new URL(url).search),
+    ["", "", "?since=1-0", "?since=1-0", "?since=1-0"]);
+  assert.equal(w.options.headers.Accept, "application/json");
+});
+
+test("a network that is away is asked again from the first way on", async () => {
+  const w = browser();
+  w.answers.push(() => Promise.reject(new TypeError("network")));
+  w.ringback("/wait/c");
+  await w.tick();
+  w.sockets[0].end(1006);
+  await settle();
+  assert.deepEqual((await w.tick()).filter((ms) => ms < 10000), [250]);
+  assert.equal(w.sockets.length, 2);
+});
+
+test("a socket that is cut again and again gives way", async () => {
+  const w = browser();
+  w.ringback("/wait/c");
+  for (let i = 0; i < 5; i++) (await w.opened()).end(1006);
+  await settle();
+  assert.equal(w.asked.length, 1);
 });
 
 test("a refusal is told, not repeated", async () => {
   const w = browser();
   w.answers.push(json(403, { title: "Forbidden", detail: "Not yours." }));
   const got = w.ringback("/wait/c");
+  await w.tick();
   w.sockets[0].end(1006);
-  await assert.rejects(got, (error) => error.code === "refused" && error.status === 403 && error.message === "Not yours.");
+  await assert.rejects(got, { code: "refused", status: 403, message: "Not yours." });
   const other = browser();
   const closed = other.ringback("/wait/c");
-  other.sockets[0].open();
-  other.sockets[0].end(1008, "token expired");
-  await assert.rejects(closed, (error) => error.code === "refused" && error.message === "token expired");
-  const ended = browser();
-  const late = ended.ringback("/wait/c", { since: "9-0" });
-  ended.sockets[0].open();
-  ended.sockets[0].end(1000);
-  await assert.rejects(late, { code: "ended" });
-  assert.equal(ended.tick(), 0);
+  (await other.opened()).end(1008, "token expired");
+  await assert.rejects(closed, { code: "refused", message: "token expired" });
+  assert.deepEqual(await other.tick(), []);
+});
+
+test("one channel's refusal on a shared socket is its own", async () => {
+  const w = browser();
+  const good = w.ringback("/wait/good");
+  const socket = await w.opened();
+  const bad = w.ringback("/wait/bad");
+  socket.say({ error: { code: "forbidden", message: "Not yours.", channel: "bad" } });
+  await assert.rejects(bad, { code: "refused", message: "Not yours." });
+  assert.deepEqual(socket.said, [{ subscribe: "bad" }]);
+  const lost = w.ringback("/wait/lost");
+  socket.say({ subscribed: "lost" });
+  socket.say({ event: "revoked", channel: "lost" });
+  await assert.rejects(lost, { code: "refused", status: 403 });
+  socket.say(done("good", 1));
+  assert.equal(await good, 1);
+});
+
+test("tokens are made for each connection and before one ends", async () => {
+  const w = browser();
+  let made = 0;
+  const got = w.ringback("/wait/c", { token: async () => `t${++made}` });
+  const socket = await w.opened();
+  assert.match(socket.url, /token=t1$/);
+  socket.say({ event: "expiring", at: 1, expires: 2 });
+  await settle();
+  assert.deepEqual(socket.said, [{ token: "t2" }]);
+  socket.say({ token: "accepted" });
+  socket.say({ event: "expired" });
+  socket.end(1008, "token expired");
+  await w.tick();
+  assert.match(w.sockets[1].url, /token=t3$/);
+  w.sockets[1].end(1008, "again");
+  await assert.rejects(got, { code: "refused", message: "again" });
+  const none = assert.rejects(
+    w.ringback("/wait/d", { token: () => { throw new Error("signed out"); } }), { message: "signed out" });
+  await w.tick();
+  await none;
+});
+
+test("a result that lies beside its channel is fetched", async () => {
+  const w = browser();
+  const got = w.ringback("/rb/wait/c?x=1", { token: "t" });
+  w.answers.push(json(200, { large: true }), json(404, {}));
+  (await w.opened()).say({ id: "1-0", channel: "c", event: "done", job: "j1", link: "/wait/c?result=j1" });
+  assert.deepEqual({ ...(await got) }, { large: true });
+  assert.equal(w.asked[0], "https://page.example/rb/wait/c?x=1&result=j1&token=t");
+  const gone = w.ringback("/rb/wait/c");
+  (await w.opened()).say({ id: "1-0", channel: "c", event: "done", job: "j1", link: "/wait/c?result=j1" });
+  await assert.rejects(gone, { code: "refused", status: 404 });
+});
+
+test("events come one after the other until the loop is left", async () => {
+  const w = browser();
+  const events = w.ringback.events("/wait/chat");
+  const first = events.next();
+  const socket = await w.opened();
+  socket.say({ id: "1-0", channel: "chat", event: "message", data: 1 });
+  socket.say({ id: "2-0", channel: "chat", event: "message", data: 2 });
+  assert.equal((await first).value.data, 1);
+  assert.equal((await events.next()).value.data, 2);
+  await events.return();
+  assert.equal(socket.closed, 1000);
+  const control = new AbortController();
+  const aborted = w.ringback.events("/wait/chat", { signal: control.signal });
+  const next = aborted.next();
+  await w.opened();
+  control.abort(new Error("enough"));
+  await assert.rejects(next, { message: "enough" });
 });
 
 test("an AbortSignal ends it", async () => {
   const w = browser();
   const control = new AbortController();
   const got = w.ringback("/wait/c", { signal: control.signal });
-  w.sockets[0].open();
+  const socket = await w.opened();
   control.abort(new Error("enough"));
   await assert.rejects(got, { message: "enough" });
-  assert.equal(w.sockets[0].closed, 1000);
-  w.sockets[0].end(1000);
-  assert.equal(w.tick(), 0);
+  assert.equal(socket.closed, 1000);
   await assert.rejects(w.ringback("/wait/c", { signal: control.signal }), { message: "enough" });
+  assert.deepEqual(await w.tick(), []);
   assert.equal(w.sockets.length, 1);
   const waiting = browser();
   const later = new AbortController();
   const second = waiting.ringback("/wait/c", { signal: later.signal });
-  waiting.sockets[0].open();
-  waiting.sockets[0].end(1006);
+  (await waiting.opened()).end(1006);
   later.abort();
   await assert.rejects(second, { name: "AbortError" });
-  assert.equal(waiting.tick(), 0);
+  assert.deepEqual(await waiting.tick(), []);
 });
 
 test("what onEvent throws is not swallowed", async () => {
   const w = browser();
   const got = w.ringback("/wait/c", { onEvent: () => { throw new Error("mine"); } });
-  w.sockets[0].open();
-  w.sockets[0].say({ id: "1-0", channel: "c", event: "started" });
+  (await w.opened()).say({ id: "1-0", channel: "c", event: "started" });
   await assert.rejects(got, { message: "mine" });
 });
 
-test("it is small, and a CommonJS module too", () => {
-  assert.ok(require("node:zlib").gzipSync(source).length < 4096);
-  assert.equal(typeof require(`${__dirname}/../../notifier/web/ringback.js`).wait, "function");
+test("it is small, and a module of both kinds", async () => {
+  assert.ok(require("node:zlib").gzipSync(source).length <= 4096);
+  assert.equal(typeof require(`${web}/ringback.js`).wait, "function");
+  const module = await import(`${web}/ringback.mjs`);
+  assert.equal(typeof module.default, "function");
+  assert.equal(module.events, module.default.events);
+  assert.ok(new module.RingbackError("x", { code: "refused" }) instanceof Error);
 });

@@ -10,17 +10,35 @@ from pathlib import Path
 
 import pytest
 from peers.clients import get, post
-from peers.process import patience, wait_until
+from peers.process import ROOT, patience, wait_until
 
 HERE = Path(__file__).resolve().parent
 CHROMIUM = os.path.exists("/usr/bin/chromium") and os.path.exists("/usr/bin/chromedriver")
 
-PAGE = """<!doctype html><title>page</title><script src="{notifier}/ringback.js"></script>
+PAGE = """<!doctype html><meta charset="utf-8"><title>page</title><script src="{notifier}/ringback.js"></script>
 <script>
   window.told = [];
   const tell = (name) => (value) => told.push([name, value && value.message ? [value.code, value.message] : value]);
   const wait = (channel, name, options) => ringback.wait(channel, options).then(tell(name), tell(name + " failed"));
-</script>"""
+</script>
+<script type="module">
+  import {{ events }} from "{notifier}/ringback.mjs";
+  window.listen = async (channel, enough) => {{
+    for await (const event of events(channel)) {{
+      told.push(["heard", event.data]);
+      if (event.data === enough) break;
+    }}
+    told.push(["left", enough]);
+  }};
+</script>
+<ring-back id="hotel" channel="hotel">
+  <p>Asking three hotels … <progress></progress> <b data-when="partial">some are here</b></p>
+  <template data-when="partial"><i data-field="data.name"></i></template>
+  <template><h1 data-field="city"></h1><template data-each="offers"><p><span data-field="hotel"></span>
+    <template data-each="rooms"><b data-field=""></b></template></p></template></template>
+</ring-back>
+<ring-back id="broken" channel="broken"><p>A moment …</p>
+  <template data-when="failed"><em data-field="code"></em></template></ring-back>"""
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="Node is not on this machine")
@@ -29,6 +47,17 @@ def test_under_node():
                           capture_output=True, timeout=patience(60))  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "# fail 0" in done.stdout and "# pass 0" not in done.stdout
+
+
+def test_the_files_are_served(notifier):
+    started = notifier()
+    for name in ("ringback.js", "ringback.mjs", "ring-back.js"):
+        answer = get(f"{started.url}/{name}")
+        assert answer.status == 200 and answer.headers["Content-Type"].startswith("text/javascript")
+        assert answer.body == (ROOT / "notifier" / "web" / name).read_bytes()
+        known = get(f"{started.url}/{name}", headers={"If-None-Match": answer.headers["ETag"]})
+        assert known.status == 304
+    assert get(started.url + "/ringback.d.ts").status == 404
 
 
 class Page(http.server.BaseHTTPRequestHandler):
@@ -92,6 +121,14 @@ def test_in_a_browser(page, redis):
     assert by_name["given up failed"][1] == "enough"
     assert [value["event"] for name, value in list if name == "event"] == ["retrying", "done"]
     wait_until(lambda: get(admin + "/channels/late").json()["waiters"] == 0)
+    assert connections(admin) == 1, "the element's channel and all others on one connection"
+
+
+def connections(admin):
+    """How many WebSockets are open."""
+    lines = get(admin + "/metrics").body.decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines
+               if line.startswith("ringback_notifier_connections{") and "websocket" in line)  # fmt: skip
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="Chromium is not on this machine")
@@ -109,3 +146,62 @@ def test_the_notifier_comes_back(page, redis, processes):
     list = told(page, 4)
     assert [value["data"] for name, value in list if name == "event"] == [1, 2, 3]
     assert ["got", 3] in list
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not on this machine")
+def test_events_in_a_loop(page):
+    admin = page.notifier.admin
+    page.driver.execute_script('listen("chat", 3)')
+    for number in (1, 2, 3):
+        post(admin + "/publish/chat", number)
+    assert told(page, 4) == [["heard", 1], ["heard", 2], ["heard", 3], ["left", 3]]
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not on this machine")
+def test_the_element(page, redis):
+    admin, run = page.notifier.admin, page.driver.execute_script
+    hotel = "return document.getElementById('hotel')"
+    wait_until(lambda: get(admin + "/channels/hotel").json()["waiters"] == 1)
+    assert run(hotel + ".getAttribute('state')") == "waiting"
+    assert page.text("#hotel").strip() == "Asking three hotels …"
+    for number, name in enumerate(("Adler", "Bellevue"), 1):
+        redis.publish("hotel", {"event": "partial", "job": "j", "part": name, "parts": 3,
+                                "data": {"name": name}})  # fmt: skip
+    wait_until(lambda: page.count("#hotel > i") == 2, what="two parts")
+    assert page.text("#hotel i") == "Adler\nBellevue" and "some are here" in page.text("#hotel")
+    assert run(hotel + ".querySelector('progress').value") == 2
+    assert run(hotel + ".getAttribute('aria-busy')") == "true"
+    offers = [{"hotel": "<b>Adler</b>", "rooms": ["101", "102"]}, {"hotel": "Bellevue", "rooms": []}]
+    redis.publish("hotel", {"event": "done", "job": "j", "data": {"city": "Bern", "offers": offers}})
+    wait_until(lambda: page.text("#hotel h1") == "Bern", what="the result")
+    assert page.text("#hotel span") == "<b>Adler</b>\nBellevue" and page.text("#hotel p b") == "101\n102"
+    assert run(hotel + ".getAttribute('state')") == "done"
+    redis.publish("broken", {"event": "failed", "job": "j", "error": {
+        "code": "timeout", "message": "Too slow."}})  # fmt: skip
+    wait_until(lambda: page.text("#broken em") == "timeout", what="the failure")
+    run("document.getElementById('hotel').setAttribute('channel', 'hotel2')")
+    wait_until(lambda: get(admin + "/channels/hotel2").json()["waiters"] == 1)
+    assert "Asking three hotels" in page.text("#hotel")
+    run("document.getElementById('hotel').remove()")
+    wait_until(lambda: get(admin + "/channels/hotel2").json()["waiters"] == 0)
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not on this machine")
+@pytest.mark.parametrize("blocked", ["WebSocket", "WebSocket and streams"])
+def test_behind_a_hostile_proxy(page, blocked):
+    """No WebSocket opens; streams are held up: it gets through all the same."""
+    run, admin = page.driver.execute_script, page.notifier.admin
+    run("""window.WebSocket = class { constructor() { setTimeout(() => this.onclose({code: 1006})); }
+                                      close() {} };""")
+    if blocked != "WebSocket":
+        run("""const real = window.fetch, hour = 3600e3;
+               window.fetch = (url, options) => options.headers.Accept !== "text/event-stream"
+                 ? real(url, options) : new Promise((_, no) => options.signal.addEventListener(
+                     "abort", () => no(options.signal.reason)));
+               const later = window.setTimeout;
+               window.setTimeout = (fn, ms) => later(fn, ms === 10000 ? 100 : ms);""")
+    run('wait("c", "got", {shared: false, onEvent: tell("event")});')
+    post(admin + "/publish/c", 1)
+    told(page, 1)
+    post(admin + "/publish/c?event=done", 2)
+    assert [value for name, value in told(page, 3) if name == "got"] == [2]

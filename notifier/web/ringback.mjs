@@ -1,0 +1,9 @@
+// ringback.js as a module: import ringback, { events, RingbackError } from "/ringback.mjs"
+import "./ringback.js";
+
+const { ringback } = globalThis;
+if (import.meta.url.startsWith("http")) ringback.home = import.meta.url;
+
+export default ringback;
+export const { wait, events } = ringback;
+export const RingbackError = ringback.Error;
