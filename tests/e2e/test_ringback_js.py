@@ -53,9 +53,9 @@ def test_the_files_are_served(notifier):
     started = notifier()
     for name in ("ringback.js", "ringback.mjs", "ring-back.js"):
         answer = get(f"{started.url}/{name}")
-        assert answer.status == 200 and answer.headers["Content-Type"].startswith("text/javascript")
+        assert answer.status == 200 and answer.headers["content-type"].startswith("text/javascript")
         assert answer.body == (ROOT / "notifier" / "web" / name).read_bytes()
-        known = get(f"{started.url}/{name}", headers={"If-None-Match": answer.headers["ETag"]})
+        known = get(f"{started.url}/{name}", headers={"If-None-Match": answer.headers["etag"]})
         assert known.status == 304
     assert get(started.url + "/ringback.d.ts").status == 404
 
