@@ -57,6 +57,10 @@ void rb_key_paused(const struct rb_keys *keys, struct rb_key *key) {
     write_key(key, keys->jobs, RB_TEXT(":paused"), RB_TEXT(""), RB_TEXT(""));
 }
 
+void rb_key_stats(const struct rb_keys *keys, struct rb_text worker, struct rb_key *key) {
+    write_key(key, keys->jobs, RB_TEXT(":stats:"), worker, RB_TEXT(""));
+}
+
 void rb_key_rate(const struct rb_keys *keys, struct rb_text service, struct rb_key *key) {
     write_key(key, keys->jobs, RB_TEXT(":rate:"), service, RB_TEXT(""));
 }

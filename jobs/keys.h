@@ -30,6 +30,8 @@ void rb_key_retry(const struct rb_keys *keys, struct rb_text queue, struct rb_ke
 void rb_key_due(const struct rb_keys *keys, struct rb_key *key);
 void rb_key_workers(const struct rb_keys *keys, struct rb_key *key);
 void rb_key_held(const struct rb_keys *keys, struct rb_text worker, struct rb_key *key);
+/* What a worker tells of its services, for as long as it does. */
+void rb_key_stats(const struct rb_keys *keys, struct rb_text worker, struct rb_key *key);
 void rb_key_dead(const struct rb_keys *keys, struct rb_key *key);
 /* Job ids by when they were cancelled, which is also the pub/sub name that tells it; and
  * the set of what is paused: "queue:<name>", "service:<name>"; likewise. */

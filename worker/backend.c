@@ -19,6 +19,7 @@ struct rb_backend {
     rb_series retries, retries_denied, pushbacks;
     rb_series breaker[RB_BREAKER_STATES]; /* 0 until it opened once */
     struct rb_gate *gate;
+    struct rb_tally tally;
 };
 
 struct rb_backends {
@@ -88,16 +89,27 @@ struct rb_gate *rb_backend_gate(struct rb_backend *backend) {
     return backend->gate;
 }
 
+void rb_backends_each(const struct rb_backends *backends,
+                      void (*fn)(void *ctx, const char *name,
+                                 const struct rb_tally *tally),
+                      void *ctx) {
+    struct rb_backend *backend, *next;
+    HASH_ITER(hh, backends->by_name, backend, next)
+    fn(ctx, backend->name, &backend->tally);
+}
+
 static struct rb_metrics *metrics_of(const struct rb_backend *backend) {
     return rb_stats_of(backend->stats);
 }
 
 void rb_backend_job_begins(struct rb_backend *backend) {
     rb_metrics_add(metrics_of(backend), backend->in_flight, 1);
+    backend->tally.in_flight++;
 }
 
 void rb_backend_job_leaves(struct rb_backend *backend) {
     rb_metrics_add(metrics_of(backend), backend->in_flight, -1);
+    backend->tally.in_flight--;
 }
 
 void rb_backend_job_ends(struct rb_backend *backend, enum rb_failure outcome,
@@ -107,6 +119,7 @@ void rb_backend_job_ends(struct rb_backend *backend, enum rb_failure outcome,
         *series = rb_stats_outcome(backend->stats, rb_text_of(backend->name), outcome);
     rb_metrics_add(metrics_of(backend), *series, 1);
     rb_metrics_observe(metrics_of(backend), backend->job_seconds, total_us);
+    *(outcome == RB_FAILURES ? &backend->tally.done : &backend->tally.failed) += 1;
     rb_backend_job_leaves(backend);
 }
 
@@ -122,6 +135,8 @@ void rb_backend_cache(struct rb_backend *backend, enum rb_cache_outcome outcome)
         *series =
             rb_stats_cache(backend->stats, rb_text_of(backend->name), names[outcome]);
     rb_metrics_add(metrics_of(backend), *series, 1);
+    backend->tally.cache_lookups++;
+    backend->tally.cache_hits += outcome != RB_CACHE_MISS;
 }
 
 void rb_backend_waited(struct rb_backend *backend, int64_t wait_us) {
@@ -129,6 +144,10 @@ void rb_backend_waited(struct rb_backend *backend, int64_t wait_us) {
 }
 
 void rb_backend_called(struct rb_backend *backend, int64_t call_us) {
+    size_t bound = 0;
+    while (bound < RB_STATS_BOUNDS && (double)call_us > rb_stats_bounds[bound] * 1e6)
+        bound++;
+    backend->tally.calls[bound]++;
     rb_metrics_observe(metrics_of(backend), backend->call_seconds, call_us);
 }
 
@@ -146,6 +165,7 @@ void rb_backend_pushed_back(struct rb_backend *backend) {
 
 /* Of the three gauges one is 1, so that their sums count processes. */
 void rb_backend_breaker_is(struct rb_backend *backend, enum rb_breaker_state state) {
+    backend->tally.breaker = state;
     for (int i = 0; i < RB_BREAKER_STATES; i++) {
         rb_series *series = &backend->breaker[i];
         if (*series == 0)

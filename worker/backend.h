@@ -15,6 +15,14 @@ struct rb_backends;
 struct rb_gate;
 struct rb_worker;
 
+/* What `ringback status` shows of one, since this process began. */
+struct rb_tally {
+    int64_t in_flight, done, failed;
+    int64_t cache_hits, cache_lookups;
+    int64_t calls[RB_STATS_BOUNDS + 1]; /* by rb_stats_bounds; the last: longer ones */
+    enum rb_breaker_state breaker;
+};
+
 /* NULL when out of memory. Jobs that name no known service are booked on one backend of
  * their own, called "unknown". */
 struct rb_backends *rb_backends_new(struct rb_worker *w);
@@ -25,6 +33,12 @@ void rb_backends_free(struct rb_backends *backends);
 struct rb_backend *rb_backends_get(struct rb_backends *backends, struct rb_text service);
 
 struct rb_gate *rb_backend_gate(struct rb_backend *backend);
+
+/* Each that was asked for, in no order. */
+void rb_backends_each(const struct rb_backends *backends,
+                      void (*fn)(void *ctx, const char *name,
+                                 const struct rb_tally *tally),
+                      void *ctx);
 
 void rb_backend_job_begins(struct rb_backend *backend);
 /* outcome: RB_FAILURES for done, or why it failed. */

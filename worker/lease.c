@@ -12,6 +12,7 @@
 #include "worker/begin.h"
 #include "worker/claim.h"
 #include "worker/due.h"
+#include "worker/tallies.h"
 #include "worker/held.h"
 #include "worker/stats.h"
 #include "worker/worker.h"
@@ -222,6 +223,7 @@ static void on_renewed(void *ctx, enum rb_status status, const struct redisReply
         reap(w);
     watch_lapse(w, reply->element[4]->integer);
     rb_claim_lease_beat(w);
+    rb_tallies_beat(w);
 
     bool first = !lease->granted, compare = lease->compare;
     lease->granted = true;

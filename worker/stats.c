@@ -5,8 +5,8 @@
 
 #define MAX_SERIES 8192
 
-static const double call_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
-                                     1,     2.5,  5,     10,   30,  60,   0};
+const double rb_stats_bounds[RB_STATS_BOUNDS + 1] = {
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 0};
 
 enum {
     JOBS = RB_STATS,
@@ -88,13 +88,13 @@ static const struct rb_metric_family families[] = {
     [IN_FLIGHT] = {"ringback_worker_in_flight", "Jobs in flight now.", RB_METRIC_GAUGE,
                    "service", NULL},
     [CALL_SECONDS] = {"ringback_worker_call_seconds", "Time of a call to the service.",
-                      RB_METRIC_HISTOGRAM, "service", call_bounds},
+                      RB_METRIC_HISTOGRAM, "service", rb_stats_bounds},
     [JOB_SECONDS] = {"ringback_worker_job_seconds",
                      "Time from the claim of a job to its terminal event.",
-                     RB_METRIC_HISTOGRAM, "service", call_bounds},
+                     RB_METRIC_HISTOGRAM, "service", rb_stats_bounds},
     [WAIT_SECONDS] = {"ringback_worker_wait_seconds",
                       "Time from when a job says it was asked to its claim.",
-                      RB_METRIC_HISTOGRAM, "service", call_bounds},
+                      RB_METRIC_HISTOGRAM, "service", rb_stats_bounds},
     [CACHE] =
         {"ringback_worker_cache_total",
          "Jobs of services with a cache: hit, miss, stale, or coalesced with another.",

@@ -36,6 +36,10 @@ enum rb_stat {
     RB_STATS
 };
 
+/* Upper bounds of what calls and jobs take, in seconds, ended by a 0. */
+#define RB_STATS_BOUNDS 13
+extern const double rb_stats_bounds[RB_STATS_BOUNDS + 1];
+
 struct rb_stats;
 
 /* Before the processes fork. Dies on lack of memory. */

@@ -21,6 +21,7 @@
 #include "worker/reload.h"
 #include "worker/scrape.h"
 #include "worker/stats.h"
+#include "worker/tallies.h"
 #include "worker/ticks.h"
 
 #define RESERVED_DESCRIPTORS 64 /* log, loop, listener, name lookups, two a connect */
@@ -200,6 +201,7 @@ static bool make_parts(struct running *r) {
     if (!w->stats)
         return false;
     with_stats.stats = w->stats;
+    w->tallies = rb_tallies_new();
     w->backends = rb_backends_new(w);
     w->caller = rb_caller_new(w->loop, &with_stats);
     w->claims = rb_claims_new(w);
@@ -211,9 +213,9 @@ static bool make_parts(struct running *r) {
     w->ticks = rb_ticks_new(w);
     w->drain = rb_drain_new(w, r->options->until_empty);
     w->link = rb_link_new(w->loop, &link);
-    return w->backends && w->caller && w->claims && w->coalesce && w->kept && w->due &&
-           w->cancels && w->alones && w->ticks && w->drain && w->link &&
-           w->mode->start(w) == RB_OK && rb_reload_apply(w) == RB_OK;
+    return w->tallies && w->backends && w->caller && w->claims && w->coalesce &&
+           w->kept && w->due && w->cancels && w->alones && w->ticks && w->drain &&
+           w->link && w->mode->start(w) == RB_OK && rb_reload_apply(w) == RB_OK;
 }
 
 /* ---- the end ---- */
@@ -238,6 +240,7 @@ static void take_down(struct running *r) {
     rb_coalesce_free(w->coalesce);
     rb_caller_free(w->caller);
     rb_backends_free(w->backends);
+    rb_tallies_free(w->tallies);
     rb_stats_free(w->stats);
     rb_network_free(w->allow);
     rb_network_free(w->deny);

@@ -27,6 +27,7 @@ struct rb_claims;
 struct rb_coalesce;
 struct rb_drain;
 struct rb_due;
+struct rb_tallies;
 struct rb_held;
 struct rb_kept;
 struct rb_lease;
@@ -55,6 +56,7 @@ struct rb_worker {
     int64_t limit;                   /* jobs in flight at most */
 
     struct rb_stats *stats;
+    struct rb_tallies *tallies;
     struct rb_backends *backends;
     struct rb_caller *caller;
     struct rb_link *link; /* commands; never a blocking one */

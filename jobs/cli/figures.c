@@ -1,4 +1,4 @@
-/* A worker's metrics, fetched and read. */
+/* A worker's metrics, fetched and read; and what is worked out of figures. */
 #include "jobs/cli/figures.h"
 
 #include <math.h>
@@ -89,7 +89,7 @@ void rb_figures_fetch(const char *address, struct rb_figures *figures) {
 
 /* ---- reading ---- */
 
-static struct rb_figure *find(struct rb_figures *figures, struct rb_text service) {
+struct rb_figure *rb_figures_find(struct rb_figures *figures, struct rb_text service) {
     for (size_t i = 0; i < figures->count; i++)
         if (rb_text_is(service, figures->at[i].service))
             return &figures->at[i];
@@ -132,7 +132,7 @@ static void take(struct rb_figures *figures, struct rb_text name, struct rb_text
                  double value) {
     struct rb_text outcome = label(labels, RB_TEXT("outcome"));
     struct rb_text state = label(labels, RB_TEXT("state"));
-    struct rb_figure *f = find(figures, label(labels, RB_TEXT("service")));
+    struct rb_figure *f = rb_figures_find(figures, label(labels, RB_TEXT("service")));
     if (!f)
         return;
     if (rb_text_is(name, "in_flight"))
@@ -189,6 +189,10 @@ void rb_figures_read(struct rb_text text, struct rb_figures *figures) {
     figures->told = true;
     while (rb_text_next(&text, '\n', &line))
         read_line(figures, line);
+    rb_figures_finish(figures);
+}
+
+void rb_figures_finish(struct rb_figures *figures) {
     for (size_t i = 0; i < figures->count; i++) {
         figures->at[i].p50_s = quantile(&figures->at[i], 0.5);
         figures->at[i].p95_s = quantile(&figures->at[i], 0.95);

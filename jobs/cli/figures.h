@@ -1,5 +1,6 @@
-/* What the worker of this host says of its services on worker.metrics: what `ringback
- * status` shows of them. */
+/* What workers say of their services: what `ringback status` shows of them. All workers
+ * tell it in Redis; where none does (claim: blpop), the one of this host does on
+ * worker.metrics. */
 #ifndef RB_JOBS_CLI_FIGURES_H
 #define RB_JOBS_CLI_FIGURES_H
 
@@ -9,7 +10,7 @@
 
 #define RB_FIGURE_BUCKETS 32
 
-/* All since the worker started. */
+/* Of all workers together, each since it started. */
 struct rb_figure {
     char service[80];
     double in_flight, done, failed, calls;
@@ -25,8 +26,17 @@ struct rb_figure {
 struct rb_figures {
     struct rb_figure *at;
     size_t count, room;
-    bool told; /* a worker answered */
+    bool told;    /* a worker answered */
+    double at_ms; /* when the newest of it was so; unix ms, 0: now */
 };
+
+/* The figure of a service, new if it must be. NULL when there is no room for it. */
+struct rb_figure *rb_figures_find(struct rb_figures *figures, struct rb_text service);
+
+/* Adds what one worker told in Redis; nothing, when that can't be understood. */
+void rb_figures_add(struct rb_text text, struct rb_figures *figures);
+/* All was added: works out p50_s and p95_s. */
+void rb_figures_finish(struct rb_figures *figures);
 
 /* Asks the worker at this address (as worker.metrics has it), and waits for a second at
  * most. None when no worker answers there. */

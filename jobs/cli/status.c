@@ -141,6 +141,25 @@ static void on_workers(void *ctx, enum rb_status status, const struct redisReply
     }
 }
 
+static void on_told(void *ctx, enum rb_status status, const struct redisReply *reply) {
+    struct status *s = ctx;
+    if (status == RB_OK && reply->type == REDIS_REPLY_STRING)
+        rb_figures_add(rb_text(reply->str, reply->len), &s->figures);
+}
+
+/* What a dead worker told stays for a while: it is not shown. */
+static void ask_worker(struct status *s, struct worker *w) {
+    const struct rb_keys *keys = &s->cli->keys;
+    struct rb_key key;
+    rb_key_held(keys, rb_text_of(w->id), &key);
+    ask_count(s, &w->held, "HLEN", &key);
+    if (w->lease_end_ms <= s->now_ms)
+        return;
+    rb_key_stats(keys, rb_text_of(w->id), &key);
+    const struct rb_text argv[] = {RB_TEXT("GET"), rb_key_text(&key)};
+    rb_cli_ask(s->cli, on_told, s, 2, argv);
+}
+
 static void ask(struct status *s) {
     const struct rb_keys *keys = &s->cli->keys;
     struct rb_key key;
@@ -167,11 +186,14 @@ static void ask(struct status *s) {
                                       RB_TEXT("-1"), RB_TEXT("WITHSCORES")};
     rb_cli_ask(s->cli, on_workers, s, 5, workers);
     rb_cli_settle(s->cli);
-    for (size_t i = 0; i < s->worker_count; i++) {
-        rb_key_held(keys, rb_text_of(s->workers[i].id), &key);
-        ask_count(s, &s->workers[i].held, "HLEN", &key);
-    }
+    for (size_t i = 0; i < s->worker_count; i++)
+        ask_worker(s, &s->workers[i]);
     rb_cli_settle(s->cli);
+    rb_figures_finish(&s->figures);
+    if (!s->figures.told)
+        rb_figures_fetch(s->cli->settings->worker.metrics, &s->figures);
+    if (s->figures.at_ms == 0)
+        s->figures.at_ms = s->now_ms;
 }
 
 /* ---- telling ---- */
@@ -232,23 +254,22 @@ static const struct rb_figure *figure_of(const struct rb_figures *figures,
 
 /* Calls a second since the figures before; negative without these. A service that was
  * not among them had no calls then. */
-static double rate(const struct rb_figure *f, const struct status *before,
-                   double now_ms) {
-    if (!before || !before->figures.told || now_ms <= before->now_ms)
+static double rate(const struct rb_figure *f, const struct status *before, double at_ms) {
+    if (!before || !before->figures.told || at_ms <= before->figures.at_ms)
         return -1;
     const struct rb_figure *then = figure_of(&before->figures, f->service);
     double calls = f->calls - (then ? then->calls : 0);
-    return calls < 0 ? -1 : calls * 1000 / (now_ms - before->now_ms);
+    return calls < 0 ? -1 : calls * 1000 / (at_ms - before->figures.at_ms);
 }
 
 static void print_services(const struct status *s, const struct status *before) {
     char p50[32], p95[32], hits[16], speed[32];
     if (s->figures.count > 0)
-        printf("\n%-24s %8s %9s %9s %8s %8s %8s %6s %s\n", "SERVICE (this host)",
-               "FLIGHT", "DONE", "FAILED", "CALLS/s", "P50", "P95", "CACHE", "BREAKER");
+        printf("\n%-24s %8s %9s %9s %8s %8s %8s %6s %s\n", "SERVICE", "FLIGHT", "DONE",
+               "FAILED", "CALLS/s", "P50", "P95", "CACHE", "BREAKER");
     for (size_t i = 0; i < s->figures.count; i++) {
         const struct rb_figure *f = &s->figures.at[i];
-        double per_s = rate(f, before, s->now_ms);
+        double per_s = rate(f, before, s->figures.at_ms);
         snprintf(speed, sizeof speed, "%.1f", per_s);
         snprintf(hits, sizeof hits, "%.0f%%", 100 * f->cache_hits / f->cache_lookups);
         printf("%-24s %8.0f %9.0f %9.0f %8s %8s %8s %6s %s\n", f->service, f->in_flight,
@@ -290,7 +311,7 @@ static void print_json(const struct status *s, const struct status *before) {
             "\"cache_hits\":%.0f,\"cache_lookups\":%.0f,\"breaker\":\"%s\"",
             i > 0 ? "," : "", f->service, f->in_flight, f->done, f->failed, f->calls,
             f->cache_hits, f->cache_lookups, breaker(f));
-        print_number("calls_per_s", rate(f, before, s->now_ms));
+        print_number("calls_per_s", rate(f, before, s->figures.at_ms));
         print_number("p50_s", f->p50_s);
         print_number("p95_s", f->p95_s);
         putchar('}');
@@ -323,7 +344,6 @@ static bool look(struct rb_cli *cli, struct status *s) {
     }
     for (size_t i = 0; i < names->count; i++)
         s->queues[i].name = names->items[i];
-    rb_figures_fetch(cli->settings->worker.metrics, &s->figures);
     ask(s);
     return !s->failed;
 }
@@ -415,9 +435,11 @@ const struct rb_verb rb_verb_status = {
         "back and come first; OLDEST is how long the next one has waited, as far as it\n"
         "says when it was asked. `due` wait for a time, `dead` were given up. LEASE is\n"
         "how long a worker counts as alive unless it renews.\n"
-        "Of services it shows what the worker of this host tells on worker.metrics, "
-        "since\n"
-        "it started: jobs in flight, done and failed; how long calls took (half of "
+        "Of services it shows what all workers tell, each since it started, as it was "
+        "at\n"
+        "most a fifth of worker.lease ago (with claim: blpop: what the one of this host\n"
+        "tells on worker.metrics): jobs in flight, done and failed; how long calls took "
+        "(half of "
         "them,\n"
         "95 of 100); how many answers came from the cache; the circuit breaker.\n"
         "\n"

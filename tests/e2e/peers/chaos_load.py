@@ -73,6 +73,7 @@ class Load:
         shares = [KINDS[kind].share for kind in kinds]
         self._dice = dice
         self.jobs = {}
+        self.pushed_at = {}
         for n, kind in enumerate(dice.choices(kinds, shares, k=count)):
             channel = f"chaos:{n}"
             if dice.randrange(CHANNEL_OF_MANY) == 0:
@@ -83,6 +84,7 @@ class Load:
         """The job as a producer pushes it."""
         kind, channel = self.jobs[id]
         n = id[1:]
+        self.pushed_at[id] = now_ms / 1000
         job = {"service": kind, "id": id, "params": {"n": n}, "at": now_ms}
         if channel:
             job["channel"] = channel
