@@ -21,14 +21,15 @@
 --   sweep     where the sweep below goes on
 --
 -- Markers t:<job> and r:<job> of a channel that never rests are swept: once there are
--- MANY, each terminal event looks at SWEPT fields and removes those too old. Too old is
--- what is older than the hash lives without events, as long as there are at most FULL
--- markers, and proportionally less beyond; at ten times FULL every marker looked at goes.
--- So each call does bounded work and the hash is bounded, and a job that is delivered
--- again finds its marker unless the channel had many thousand jobs in between.
-local MANY, FULL, SWEPT = 1000, 10000, 20
+-- MANY, every EVERY-th terminal event looks at SWEPT fields and removes those too old. Too
+-- old is what is older than the hash lives without events, as long as there are at most
+-- FULL markers, and proportionally less beyond; at ten times FULL every marker looked at
+-- goes. So each call does bounded work and the hash is bounded, and a job that is
+-- delivered again finds its marker unless the channel had many thousand jobs in between.
+local MANY, FULL, EVERY, SWEPT = 1000, 10000, 16, 32
 
-local stream, meta, once = KEYS[1], KEYS[2], KEYS[3]
+local call = redis.call
+local stream, meta = KEYS[1], KEYS[2]
 local event, job, terminal = ARGV[1], ARGV[2], ARGV[3] == '1'
 local marker = 't:' .. job
 local ttl = tonumber(ARGV[5])
@@ -39,65 +40,68 @@ local function parse(id)
     return tonumber(ms), tonumber(seq)
 end
 
-local function sweep(now)
-    local count = redis.call('HLEN', meta)
-    if count <= MANY then
+-- Ids of one length, with their sign at the same place, compare as text.
+local function is_behind(id, last)
+    if #id == #last and string.sub(id, 14, 14) == '-' and string.sub(last, 14, 14) == '-' then
+        return id > last
+    end
+    local ms, seq = parse(id)
+    local last_ms, last_seq = parse(last)
+    return ms > last_ms or (ms == last_ms and seq > last_seq)
+end
+
+local function sweep(id)
+    local count = call('HLEN', meta)
+    if count <= MANY or count % EVERY ~= 0 then
         return
     end
-    local oldest = now - meta_ttl * math.min(1, FULL / count)
-    local scan = redis.call('HSCAN', meta, redis.call('HGET', meta, 'sweep') or '0',
-                            'COUNT', SWEPT)
-    for i = 1, #scan[2], 2 do
-        local field, value = scan[2][i], scan[2][i + 1]
-        local kind = string.sub(field, 1, 2)
-        local ms = kind == 'r:' and tonumber(value) or parse(value)
-        if (kind == 't:' or kind == 'r:') and field ~= marker and
-           (not ms or ms < oldest or count >= 10 * FULL) then
-            redis.call('HDEL', meta, field)
+    local all = count >= 10 * FULL
+    local oldest = tonumber(string.match(id, '^%d+')) - meta_ttl * math.min(1, FULL / count)
+    local scan = call('HSCAN', meta, call('HGET', meta, 'sweep') or '0', 'COUNT', SWEPT)
+    local fields, old = scan[2], {}
+    for i = 1, #fields, 2 do
+        local field, kind = fields[i], string.sub(fields[i], 1, 2)
+        local ms = tonumber(string.match(fields[i + 1], '^%d+')) or 0
+        if (kind == 't:' or kind == 'r:') and field ~= marker and (all or ms < oldest) then
+            old[#old + 1] = field
         end
     end
-    redis.call('HSET', meta, 'sweep', scan[1])
-end
-
-if once then
-    local id = redis.call('GET', once)
-    if id then
-        return {id}
+    if #old > 0 then
+        call('HDEL', meta, unpack(old))
     end
+    call('HSET', meta, 'sweep', scan[1])
 end
 
-local known = redis.call('HMGET', meta, 'last', marker)
-local last = known[1]
+local known = call('HMGET', meta, 'last', marker)
+local before = known[1]
 if job ~= '' and known[2] then
     return {known[2]}
 end
+local last = before
 if not last then
-    local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+    local newest = call('XREVRANGE', stream, '+', '-', 'COUNT', '1')
     last = newest[1] and newest[1][1] or '0-0'
 end
 
-local id = redis.call('XADD', stream, 'MAXLEN', '=', ARGV[4], '*', 'e', event, 'p', last)
-local ms, seq = parse(id)
-local last_ms, last_seq = parse(last)
-if ms < last_ms or (ms == last_ms and seq <= last_seq) then
+local id = call('XADD', stream, 'MAXLEN', '=', ARGV[4], '*', 'e', event, 'p', last)
+if last ~= '0-0' and not is_behind(id, last) then
     -- The stream is gone and the clock went back: ids must not.
-    redis.call('XDEL', stream, id)
-    ms = last_ms
-    id = string.format('%.0f-%.0f', last_ms, last_seq + 1)
-    redis.call('XADD', stream, 'MAXLEN', '=', ARGV[4], id, 'e', event, 'p', last)
+    call('XDEL', stream, id)
+    local ms, seq = parse(last)
+    id = string.format('%.0f-%.0f', ms, seq + 1)
+    call('XADD', stream, 'MAXLEN', '=', ARGV[4], id, 'e', event, 'p', last)
 end
 
 if not terminal then
-    redis.call('HSET', meta, 'last', id)
+    call('HSET', meta, 'last', id)
 elseif job == '' then
-    redis.call('HSET', meta, 'last', id, 'terminal', id)
+    call('HSET', meta, 'last', id, 'terminal', id)
 else
-    redis.call('HSET', meta, 'last', id, 'terminal', id, marker, id)
-    sweep(ms)
+    call('HSET', meta, 'last', id, 'terminal', id, marker, id)
+    if before then
+        sweep(id)
+    end
 end
-if once then
-    redis.call('SET', once, id, 'PX', ARGV[7])
-end
-redis.call('PEXPIRE', stream, ARGV[5])
-redis.call('PEXPIRE', meta, string.format('%.0f', meta_ttl))
-return {id, redis.call('PUBLISH', ARGV[6], last .. ' ' .. id .. ' ' .. event)}
+call('PEXPIRE', stream, ARGV[5])
+call('PEXPIRE', meta, string.format('%d', meta_ttl))
+return {id, call('PUBLISH', ARGV[6], last .. ' ' .. id .. ' ' .. event)}

@@ -260,7 +260,7 @@ static void test_old_markers_are_swept(void **state) {
               "string.format('%.0f-0', ARGV[1] - 2000000), 't:new' .. i, "
               "string.format('%.0f-0', ARGV[1] - 1000)) end",
               now_ms);
-    for (int i = 0; i < 400; i++)
+    for (int i = 0; i < 2000; i++)
         send(b, format("j%d", i), true, "{}");
     run_until_count(b->loop, &b->results_count, b->asked);
     /* Live 20 minutes, older than that: gone; all others stay. */
