@@ -294,8 +294,10 @@ static void judge(struct rb_flight *f, const struct rb_answer *answer) {
     char sentence[RB_FINISH_SENTENCE];
 
     if (!rb_definition_success(f->definition, answer->status)) {
-        rb_finish_failed(f, RB_FAIL_HTTP_STATUS,
-                         rb_finish_sentence(answer->status, sentence), answer->status);
+        const struct rb_event_error wrong = {RB_FAIL_HTTP_STATUS,
+                                             rb_finish_sentence(answer->status, sentence),
+                                             answer->status};
+        fail(f, NULL, &wrong, answer->detail);
         return;
     }
     rb_buffer_clear(result);

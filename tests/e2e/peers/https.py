@@ -47,6 +47,7 @@ class Authority:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # an answer is one write
 
     def answer(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
