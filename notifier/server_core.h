@@ -35,4 +35,7 @@ struct rb_server_private {
     void *ctx;
 };
 
+/* server_count.c: once a turn of the loop. */
+void rb_server_count(struct rb_server *server);
+
 #endif
