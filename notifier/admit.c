@@ -6,6 +6,7 @@
 #include "notifier/admit_core.h"
 #include "notifier/connection.h"
 #include "notifier/exchange_core.h"
+#include "notifier/me.h"
 #include "notifier/pass.h"
 
 static bool is_open(const struct rb_list *origins) {
@@ -162,9 +163,11 @@ static struct rb_verdict read_token(const struct rb_server *server, struct rb_te
 /* All of them, or the verdict. */
 struct rb_verdict rb_admit_judge(const struct rb_grant *grant,
                                  const struct rb_wait *wait) {
-    for (size_t i = 0; i < wait->count; i++)
-        if (!rb_grant_hears(grant, rb_text_of(wait->channels[i])))
+    for (size_t i = 0; i < wait->count; i++) {
+        struct rb_text channel = rb_text_of(wait->channels[i]);
+        if (!rb_me_is(channel) && !rb_grant_hears(grant, channel))
             return rb_verdict_not_named;
+    }
     return rb_verdict_admitted;
 }
 

@@ -10,6 +10,7 @@
 #include "notifier/connection.h"
 #include "notifier/exchange_core.h"
 #include "notifier/hook.h"
+#include "notifier/me.h"
 #include "notifier/pass.h"
 
 #define TOKEN_MAX 8192
@@ -79,10 +80,13 @@ static struct rb_text authorization_of(const struct rb_http_request *request,
 static struct rb_text join(const struct rb_wait *wait, struct room *room) {
     size_t at = 0;
     for (size_t i = 0; i < wait->count; i++) {
-        size_t len = strlen(wait->channels[i]);
+        /* The name of a private channel is its key, and nobody else's to know. */
+        bool private = rb_me_is(rb_text_of(wait->channels[i]));
+        const char *name = private ? "@me" : wait->channels[i];
+        size_t len = strlen(name);
         if (i > 0)
             room->channels[at++] = ',';
-        memcpy(room->channels + at, wait->channels[i], len);
+        memcpy(room->channels + at, name, len);
         at += len;
     }
     return rb_text(room->channels, at);

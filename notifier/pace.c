@@ -44,6 +44,11 @@ uint32_t rb_pace_spend(uint32_t *spent, int64_t a_second, int64_t now_ms,
     return (ahead + RB_PACE_TICKS - 1) / RB_PACE_TICKS;
 }
 
+uint32_t rb_pace_spent(uint32_t spent, int64_t now_ms, uint32_t most_ms) {
+    uint32_t ahead = ahead_of(spent, ticks_of(now_ms), most_ms * RB_PACE_TICKS);
+    return (ahead + RB_PACE_TICKS - 1) / RB_PACE_TICKS;
+}
+
 bool rb_pace_take(uint32_t *spent, int64_t a_second, int64_t now_ms) {
     uint32_t then = *spent;
     if (rb_pace_spend(&then, a_second, now_ms, MOST_MS) > RB_PACE_BURST_MS)

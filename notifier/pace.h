@@ -19,7 +19,9 @@
 uint32_t rb_pace_spend(uint32_t *spent, int64_t a_second, int64_t now_ms,
                        uint32_t most_ms);
 
-/* The same, but one too many spends nothing: false. */
+/* The same without spending. */
+uint32_t rb_pace_spent(uint32_t spent, int64_t now_ms, uint32_t most_ms);
+/* Spends too, but one too many spends nothing: false. */
 bool rb_pace_take(uint32_t *spent, int64_t a_second, int64_t now_ms);
 
 /* rb_pace_take for a crowd of addresses (of IPv6 the /64): a table of a fixed size, in

@@ -7,6 +7,7 @@
 #include "config/clock.h"
 #include "jobs/name.h"
 #include "notifier/connection.h"
+#include "notifier/me.h"
 
 #define LATER_MAX 16
 #define LOOK_MS INT64_C(3600000) /* the wall clock may be set: it is looked at again */
@@ -231,7 +232,12 @@ void rb_pass_revoke_all(struct rb_connection *c) {
 /* --- asking --- */
 
 bool rb_pass_hears(const struct rb_connection *c, struct rb_text channel) {
-    return !c->pass || !c->pass->grant || rb_grant_hears(c->pass->grant, channel);
+    return !c->pass || !c->pass->grant || rb_me_is(channel) ||
+           rb_grant_hears(c->pass->grant, channel);
+}
+
+bool rb_pass_enqueues(const struct rb_connection *c, struct rb_text service) {
+    return !c->pass || !c->pass->grant || rb_grant_enqueues(c->pass->grant, service);
 }
 
 struct rb_text rb_pass_session(const struct rb_connection *c) {

@@ -40,8 +40,10 @@ void rb_pass_renew(struct rb_connection *c, struct rb_grant *grant);
 /* The connection is going. */
 void rb_pass_drop(struct rb_connection *c);
 
-/* True for a connection without a pass: it was let in for good. */
+/* True for a connection without a pass: it was let in for good. Private channels are
+ * heard by who knows them. */
 bool rb_pass_hears(const struct rb_connection *c, struct rb_text channel);
+bool rb_pass_enqueues(const struct rb_connection *c, struct rb_text service);
 struct rb_text rb_pass_session(const struct rb_connection *c); /* "" = none */
 struct rb_text rb_pass_subject(const struct rb_connection *c); /* likewise */
 

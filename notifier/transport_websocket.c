@@ -6,6 +6,8 @@
 #include "notifier/deflate.h"
 #include "notifier/exchange_core.h"
 #include "notifier/http_response.h"
+#include "notifier/me.h"
+#include "notifier/pace.h"
 #include "notifier/transport.h"
 #include "notifier/transport_websocket.h"
 
@@ -14,6 +16,8 @@
 #define SILENT_ONE 2u /* pings that nothing came after: 0 to 3, in two bits */
 #define SILENT_ALL 6u
 #define SILENT_MAX 4u /* two */
+
+#define TOO_FAST_MS (2 * RB_PACE_BURST_MS)
 
 void rb_websocket_send(struct rb_connection *c, enum rb_ws_opcode opcode,
                        struct rb_text payload) {
@@ -59,9 +63,42 @@ bool rb_websocket_on_close(void *ctx, uint16_t code, struct rb_text reason) {
     return false;
 }
 
+static void log_too_fast(struct rb_connection *c, const char *what) {
+    unsigned held;
+    if (rb_server_line(c->server, RB_LINE_TOO_FAST, &held))
+        rb_log(RB_LOG_INFO, "websocket.too_fast", RB_S("done", what),
+               RB_I("suppressed", held));
+}
+
+/* The client may send max_commands_per_second and twice as many in a burst. Beyond, its
+ * commands are refused, and at the double of that it is closed. It is not left unread:
+ * a page can't see that, and goes on sending into its browser's memory. */
+static bool on_frame(void *ctx) {
+    struct rb_connection *c = ctx;
+    int64_t max = c->server->settings->notifier.max_commands_per_second;
+    if (max == 0 ||
+        rb_pace_spend(&c->spent, max, c->server->now_ms, TOO_FAST_MS) < TOO_FAST_MS)
+        return true;
+    rb_count(c->server, RB_COUNT_CLOSED_TOO_FAST, 1);
+    log_too_fast(c, "closed");
+    rb_websocket_close(c, RB_WS_POLICY, "too many messages");
+    return false;
+}
+
+static bool is_too_fast(const struct rb_connection *c) {
+    return c->server->settings->notifier.max_commands_per_second > 0 &&
+           rb_pace_spent(c->spent, c->server->now_ms, TOO_FAST_MS) > RB_PACE_BURST_MS;
+}
+
 static bool on_message(void *ctx, enum rb_ws_opcode opcode, struct rb_text data) {
     struct rb_connection *c = ctx;
-    rb_websocket_command(c, opcode, data);
+    if (is_too_fast(c)) {
+        rb_count(c->server, RB_COUNT_REFUSED_COMMAND, 1);
+        log_too_fast(c, "refused");
+        rb_websocket_too_fast(c);
+    } else {
+        rb_websocket_command(c, opcode, data);
+    }
     return !c->doomed && !c->closing;
 }
 
@@ -72,7 +109,8 @@ enum rb_status rb_websocket_restore(void *ctx, struct rb_text packed,
     return rb_deflate_restore(c->server->deflate, packed, max, data);
 }
 
-static const struct rb_ws_events events = {.on_message = on_message,
+static const struct rb_ws_events events = {.on_frame = on_frame,
+                                           .on_message = on_message,
                                            .on_ping = rb_websocket_on_ping,
                                            .on_pong = rb_websocket_on_pong,
                                            .on_close = rb_websocket_on_close,
@@ -96,17 +134,41 @@ void rb_websocket_feed(struct rb_connection *c, struct rb_ws_state **state, char
     rb_websocket_close(c, code, rb_status_text(status));
 }
 
-/* The connection's work is the state while it is inside a message. A callback may doom
- * the connection, which lets go of its work: the state is out of its reach meanwhile. */
-static void websocket_bytes(struct rb_connection *c, char *bytes, size_t len) {
-    struct rb_ws_state *state = c->work;
+/* --- what it keeps --- */
+
+struct rb_websocket_work *rb_websocket_work(struct rb_connection *c) {
+    if (!c->work)
+        c->work = calloc(1, sizeof(struct rb_websocket_work));
+    return c->work;
+}
+
+void rb_websocket_tidy(struct rb_connection *c) {
+    struct rb_websocket_work *work = c->work;
+    if (!work || work->state || LIST_FIRST(&work->asked))
+        return;
     c->work = NULL;
+    free(work);
+}
+
+/* A callback may doom the connection, which lets go of its work: the state is out of its
+ * reach meanwhile. */
+static void websocket_bytes(struct rb_connection *c, char *bytes, size_t len) {
+    struct rb_websocket_work *work = c->work;
+    struct rb_ws_state *state = work ? work->state : NULL;
+    if (work)
+        work->state = NULL;
     c->bits &= (uint8_t)~SILENT_ALL;
     rb_websocket_feed(c, &state, bytes, len, &events);
-    if (c->doomed)
-        rb_ws_state_free(state);
-    else
-        c->work = state;
+    work = state && !c->doomed ? rb_websocket_work(c) : NULL;
+    if (work) {
+        work->state = state;
+        return;
+    }
+    if (state && !c->doomed)
+        rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
+    rb_ws_state_free(state);
+    if (!c->doomed)
+        rb_websocket_tidy(c);
 }
 
 static void ping_later(struct rb_connection *c) {
@@ -137,9 +199,13 @@ static void turn(struct rb_connection *c) {
 }
 
 static void leave(struct rb_connection *c) {
-    struct rb_ws_state *state = c->work;
+    struct rb_websocket_work *work = c->work;
     c->work = NULL;
-    rb_ws_state_free(state);
+    if (!work)
+        return;
+    rb_websocket_forget_jobs(work);
+    rb_ws_state_free(work->state);
+    free(work);
 }
 
 static void stop(struct rb_connection *c) {
@@ -190,6 +256,8 @@ static void deliver(struct rb_subscription *s, struct rb_delivery *delivery) {
         return;
     }
     rb_count(c->server, RB_COUNT_DELIVERED_WEBSOCKET, 1);
+    if (delivery->terminal && c->work)
+        rb_websocket_heard(c, delivery->json);
     if (delivery->terminal && c->bits & UNTIL_DONE)
         rb_transport_done(s);
 }

@@ -2,10 +2,24 @@
 #ifndef RB_NOTIFIER_TRANSPORT_WEBSOCKET_H
 #define RB_NOTIFIER_TRANSPORT_WEBSOCKET_H
 
+#include <jansson.h>
+#include <sys/queue.h>
+
 #include "notifier/connection.h"
+#include "notifier/me.h"
 #include "notifier/websocket.h"
 
 extern const struct rb_sink rb_websocket_sink;
+
+/* The connection's work: NULL while it is inside no message and has no jobs under way. */
+struct rb_websocket_work {
+    struct rb_ws_state *state;
+    LIST_HEAD(, rb_asked) asked;
+};
+/* There is one from now on. NULL when out of memory. */
+struct rb_websocket_work *rb_websocket_work(struct rb_connection *c);
+/* Frees it when it holds nothing. */
+void rb_websocket_tidy(struct rb_connection *c);
 
 /* Sends a frame. A client that lets more than max_queue of them wait is doomed. */
 void rb_websocket_send(struct rb_connection *c, enum rb_ws_opcode opcode,
@@ -26,5 +40,20 @@ enum rb_status rb_websocket_restore(void *ctx, struct rb_text packed,
 /* A message of the client: {"subscribe":…} and so on; always answered. */
 void rb_websocket_command(struct rb_connection *c, enum rb_ws_opcode opcode,
                           struct rb_text message);
+/* One that is not obeyed, since it comes too fast. */
+void rb_websocket_too_fast(struct rb_connection *c);
+/* Sends what was built; dooms when the building failed. */
+void rb_websocket_answer(struct rb_connection *c, const struct rb_buffer *json);
+/* The private channel that it hears, or the name for one, written to `room`. */
+struct rb_text rb_websocket_me(const struct rb_connection *c, char room[RB_ME_LEN + 1]);
+/* It can't hear one more channel. */
+bool rb_websocket_is_full(const struct rb_connection *c);
+
+/* websocket_enqueue.c: {"enqueue":…}, as JSON and as it came. */
+void rb_websocket_enqueue(struct rb_connection *c, const json_t *command,
+                          struct rb_text message);
+/* A terminal event has come: of one of its jobs? */
+void rb_websocket_heard(struct rb_connection *c, struct rb_text event);
+void rb_websocket_forget_jobs(struct rb_websocket_work *work);
 
 #endif

@@ -1,6 +1,8 @@
 /* From a request for /wait/… to what it asks for. */
 #include "notifier/wait.h"
 
+#include "notifier/me.h"
+
 #define CURSOR_MAX (RB_WAIT_CHANNELS * (RB_STREAM_ID_MAX + 1))
 #define LIST_MAX (RB_WAIT_CHANNELS * (RB_CHANNEL_MAX + 1) + 1)
 
@@ -187,6 +189,18 @@ static int read_options(const struct rb_http_request *request, struct rb_wait *w
     return 0;
 }
 
+/* @me is made when it is asked for; who could not be told its name can't use it. */
+static int make_private(struct rb_wait *wait, const char **problem) {
+    for (size_t i = 0; i < wait->count; i++) {
+        if (strcmp(wait->channels[i], "@me") != 0)
+            continue;
+        if (wait->transport != RB_TRANSPORT_WEBSOCKET)
+            return wrong(problem, 400, "@me is a channel of WebSockets.");
+        rb_me_make(wait->channels[i]);
+    }
+    return 0;
+}
+
 int rb_wait_parse(const struct rb_http_request *request, struct rb_text session_cookie,
                   struct rb_wait *wait, const char **problem) {
     int failed;
@@ -198,6 +212,8 @@ int rb_wait_parse(const struct rb_http_request *request, struct rb_text session_
         failed = read_cursor(request, wait, problem);
     if (failed == 0)
         failed = read_options(request, wait, problem);
+    if (failed == 0)
+        failed = make_private(wait, problem);
     return failed;
 }
 

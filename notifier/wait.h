@@ -28,7 +28,7 @@ struct rb_cursor {
 struct rb_wait {
     enum rb_transport_kind transport;
     size_t count;
-    char channels[RB_WAIT_CHANNELS][RB_CHANNEL_MAX + 1]; /* @session already resolved */
+    char channels[RB_WAIT_CHANNELS][RB_CHANNEL_MAX + 1]; /* @session, @me are resolved */
     struct rb_cursor cursors[RB_WAIT_CHANNELS];
     bool until_done;
     char callback[65]; /* JSONP; "" = none: [A-Za-z_$][A-Za-z0-9_$.]{0,63} */

@@ -285,6 +285,10 @@ static uint16_t take_header(struct feed *f, char *bytes, size_t len, size_t *use
         *used = len;
         return 0;
     }
+    if (f->events->on_frame && !f->events->on_frame(f->ctx)) {
+        f->over = true;
+        return 0;
+    }
     size_t so_far = s ? s->message.len : 0;
     size_t limit = limit_of(f, h.packed || (s && s->packed));
     if (!is_control(h.opcode) && (so_far > limit || h.len > limit - so_far))

@@ -40,6 +40,7 @@ struct rb_ws_state; /* a partly received frame or message */
 /* Borrowed bytes. A callback returns false to stop the feeding (the connection is
  * doomed). */
 struct rb_ws_events {
+    bool (*on_frame)(void *ctx); /* a header is whole; NULL: nobody counts them */
     bool (*on_message)(void *ctx, enum rb_ws_opcode opcode, struct rb_text data);
     bool (*on_ping)(void *ctx, struct rb_text data);
     bool (*on_pong)(void *ctx, struct rb_text data);

@@ -1,14 +1,15 @@
-/* What a client says on its WebSocket: {"subscribe":"ch","since":"id"} and
- * {"unsubscribe":"ch"}, each answered, mistakes too. */
+/* What a client says on its WebSocket: {"subscribe":"ch","since":"id"},
+ * {"unsubscribe":"ch"} and {"token":"…"}, each answered, mistakes too. */
 #include <jansson.h>
 #include <string.h>
 
 #include "jobs/name.h"
 #include "notifier/admit.h"
+#include "notifier/me.h"
 #include "notifier/pass.h"
 #include "notifier/transport_websocket.h"
 
-static void answer(struct rb_connection *c, const struct rb_buffer *json) {
+void rb_websocket_answer(struct rb_connection *c, const struct rb_buffer *json) {
     if (json->status == RB_OK)
         rb_websocket_send(c, RB_WS_TEXT, rb_buffer_view(json));
     else
@@ -22,7 +23,7 @@ static void confirm(struct rb_connection *c, const char *done, struct rb_text ch
     rb_buffer_printf(&json, "{\"%s\":", done);
     rb_buffer_json(&json, channel);
     rb_buffer_char(&json, '}');
-    answer(c, &json);
+    rb_websocket_answer(c, &json);
     rb_buffer_fini(&json);
 }
 
@@ -38,12 +39,20 @@ static void complain(struct rb_connection *c, const char *code, const char *mess
         rb_buffer_json(&json, channel);
     }
     rb_buffer_string(&json, "}}");
-    answer(c, &json);
+    rb_websocket_answer(c, &json);
     rb_buffer_fini(&json);
 }
 
 static struct rb_text text_of(const json_t *string) {
     return rb_text(json_string_value(string), json_string_length(string));
+}
+
+struct rb_text rb_websocket_me(const struct rb_connection *c, char room[RB_ME_LEN + 1]) {
+    for (const struct rb_subscription *s = c->subscriptions; s; s = s->sibling)
+        if (s->group && rb_me_is(rb_subscription_channel(s)))
+            return rb_subscription_channel(s);
+    rb_me_make(room);
+    return rb_text(room, RB_ME_LEN);
 }
 
 /* The channel that a name stands for; false after a complaint. */
@@ -52,6 +61,10 @@ static bool resolve(struct rb_connection *c, struct rb_text name,
     static const char prefix[] = "session:";
     struct rb_text session = rb_pass_session(c);
     *channel = name;
+    if (rb_text_is(name, "@me")) {
+        *channel = rb_websocket_me(c, out);
+        return true;
+    }
     if (!rb_text_is(name, "@session")) {
         if (rb_name_is_channel(name))
             return true;
@@ -83,11 +96,17 @@ static bool read_cursor(const json_t *since, struct rb_cursor *cursor) {
     return rb_stream_id_parse(text_of(since), &cursor->id) == RB_OK;
 }
 
-static size_t count_subscriptions(const struct rb_connection *c) {
+bool rb_websocket_is_full(const struct rb_connection *c) {
     size_t count = 0;
     for (const struct rb_subscription *s = c->subscriptions; s; s = s->sibling)
         count++;
-    return count;
+    return count >= RB_WAIT_CHANNELS;
+}
+
+/* What it is called in the answer: a private channel by its name, which is how the client
+ * gets to know it. */
+static struct rb_text called(struct rb_text name, struct rb_text channel) {
+    return rb_text_is(name, "@me") ? channel : name;
 }
 
 static void subscribe_admitted(struct rb_connection *c, struct rb_text channel,
@@ -100,12 +119,12 @@ static void subscribe_admitted(struct rb_connection *c, struct rb_text channel,
                  verdict->problem, name);
         return;
     }
-    if (!known && count_subscriptions(c) >= RB_WAIT_CHANNELS) {
+    if (!known && rb_websocket_is_full(c)) {
         complain(c, "too_many_channels", "At most 16 channels can be waited on at once.",
                  name);
         return;
     }
-    confirm(c, "subscribed", name);
+    confirm(c, "subscribed", called(name, channel));
     if (!known && !c->doomed &&
         rb_connection_subscribe(c, channel, cursor, &rb_websocket_sink) != RB_OK)
         rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
@@ -130,9 +149,10 @@ static void unsubscribe(struct rb_connection *c, struct rb_text name) {
     if (!resolve(c, name, out, &channel))
         return;
     struct rb_subscription *s = rb_connection_find(c, channel);
-    if (s)
+    /* The answer comes first: the channel's name may go with its last subscription. */
+    confirm(c, "unsubscribed", called(name, channel));
+    if (s && !c->doomed)
         rb_connection_unsubscribe(c, s);
-    confirm(c, "unsubscribed", name);
 }
 
 /* {"token":…}: another one before the old one ends. */
@@ -147,7 +167,8 @@ static void renew(struct rb_connection *c, struct rb_text token) {
         rb_websocket_send(c, RB_WS_TEXT, RB_TEXT("{\"token\":\"accepted\"}"));
 }
 
-static void obey(struct rb_connection *c, const json_t *command) {
+static void obey(struct rb_connection *c, const json_t *command, struct rb_text message) {
+    const json_t *job = json_object_get(command, "enqueue");
     const json_t *token = json_object_get(command, "token");
     const json_t *wanted = json_object_get(command, "subscribe");
     const json_t *unwanted = json_object_get(command, "unsubscribe");
@@ -159,12 +180,12 @@ static void obey(struct rb_connection *c, const json_t *command) {
         unsubscribe(c, text_of(unwanted));
     else if (json_is_string(token) && members == 1)
         renew(c, text_of(token));
-    else if (json_object_get(command, "enqueue"))
-        complain(c, "forbidden", "Jobs can't be enqueued here.", RB_TEXT(""));
+    else if (job && members == 1 + (size_t)(json_object_get(command, "ref") != NULL))
+        rb_websocket_enqueue(c, command, message);
     else
         complain(c, "invalid_message",
-                 "Expected {\"subscribe\":…,\"since\":…}, {\"unsubscribe\":…} or "
-                 "{\"token\":…}.",
+                 "Expected {\"subscribe\":…,\"since\":…}, {\"unsubscribe\":…}, "
+                 "{\"enqueue\":{…}} or {\"token\":…}.",
                  RB_TEXT(""));
 }
 
@@ -175,9 +196,14 @@ void rb_websocket_command(struct rb_connection *c, enum rb_ws_opcode opcode,
         command = json_loadb(message.at ? message.at : "", message.len,
                              JSON_REJECT_DUPLICATES, NULL);
     if (json_is_object(command))
-        obey(c, command);
+        obey(c, command, message);
     else
         complain(c, "invalid_message", "A message is a JSON object, as text.",
                  RB_TEXT(""));
     json_decref(command);
+}
+
+void rb_websocket_too_fast(struct rb_connection *c) {
+    complain(c, "too_fast", "Messages come too fast; this one was not looked at.",
+             RB_TEXT(""));
 }
