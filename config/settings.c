@@ -14,6 +14,16 @@
 #define MAX_ITEMS 256
 #define WHY_BYTES 2048
 
+enum source { BY_DEFAULT, BY_FILE, BY_VARIABLE, BY_SET };
+
+/* Where each setting was set last, in the order of the table. */
+struct rb_settings_places {
+    struct {
+        enum source source;
+        int line, column;
+    } of[RB_SETTINGS_MAX];
+};
+
 struct load {
     struct rb_settings *settings;
     struct rb_errors *errors;
@@ -32,6 +42,14 @@ static void judge(struct load *l, enum rb_status status, const char *place, int 
         l->no_memory = true;
     else if (status != RB_OK)
         rb_errors_add(l->errors, place, line, column, "%s", why(l));
+}
+
+static void remember(struct load *l, const struct rb_setting *setting, enum source source,
+                     int line, int column) {
+    size_t i = (size_t)(setting - rb_settings_table);
+    l->settings->places->of[i].source = source;
+    l->settings->places->of[i].line = line;
+    l->settings->places->of[i].column = column;
 }
 
 static void load_defaults(struct load *l) {
@@ -83,6 +101,7 @@ static void load_node(struct load *l, const struct rb_setting *setting,
     enum rb_status status =
         rb_setting_store(setting, l->settings, texts, count, &l->why, &bad);
     const struct rb_yaml *place = bad < count ? &items[bad] : node;
+    remember(l, setting, BY_FILE, node->line, node->column);
     judge(l, status, place->file, place->line, place->column);
 }
 
@@ -214,6 +233,7 @@ static void load_environment(struct load *l, const char *const *environment) {
         const struct rb_setting *setting = rb_settings_find_variable(name);
         if (setting) {
             rb_buffer_clear(&l->why);
+            remember(l, setting, BY_VARIABLE, 0, 0);
             judge(l, rb_setting_store_text(setting, l->settings, value, &l->why), place,
                   0, 0);
         } else if (is_meant_for_us(name)) {
@@ -227,6 +247,7 @@ static void load_override(struct load *l, const struct rb_override *override) {
     const struct rb_setting *setting = rb_settings_find(key);
     if (setting) {
         rb_buffer_clear(&l->why);
+        remember(l, setting, BY_SET, 0, 0);
         judge(l,
               rb_setting_store_text(setting, l->settings, rb_text_of(override->value),
                                     &l->why),
@@ -247,8 +268,12 @@ enum rb_status rb_settings_load(const char *file, const struct rb_override *over
 
     *settings = NULL;
     l.settings = calloc(1, sizeof *l.settings);
-    if (!l.settings)
+    if (l.settings)
+        l.settings->places = calloc(1, sizeof *l.settings->places);
+    if (!l.settings || !l.settings->places) {
+        free(l.settings);
         return RB_NOMEM;
+    }
     rb_buffer_init(&l.why, WHY_BYTES);
     load_defaults(&l);
     enum rb_status status = load_file(&l, file);
@@ -277,7 +302,27 @@ void rb_settings_free(struct rb_settings *settings) {
     for (size_t i = 0; i < rb_settings_count; i++)
         rb_setting_clear(&rb_settings_table[i], settings);
     free(settings->file);
+    free(settings->places);
     free(settings);
+}
+
+void rb_settings_place(const struct rb_settings *settings, const char *key,
+                       struct rb_error *error) {
+    const struct rb_setting *setting = rb_settings_find(rb_text_of(key));
+    char variable[RB_SETTING_VARIABLE];
+    if (!setting || !settings->places || !error)
+        return;
+    size_t i = (size_t)(setting - rb_settings_table);
+    enum source source = settings->places->of[i].source;
+    if (source == BY_VARIABLE)
+        rb_setting_variable(setting, variable);
+    const char *place = source == BY_FILE       ? settings->file
+                        : source == BY_VARIABLE ? variable
+                        : source == BY_SET      ? "--set"
+                                                : "";
+    snprintf(error->file, sizeof error->file, "%s", place ? place : "");
+    error->line = settings->places->of[i].line;
+    error->column = settings->places->of[i].column;
 }
 
 void rb_settings_fixed_changes(const struct rb_settings *old,

@@ -102,6 +102,7 @@ struct rb_settings {
         int64_t format; /* enum rb_log_format */
     } log;
     char *file; /* what was read, or NULL when only defaults */
+    struct rb_settings_places *places;
 };
 
 /* One thing said on the command line: --set worker.lease=5s. */
@@ -119,6 +120,11 @@ rb_settings_load(const char *file, const struct rb_override *overrides,
                  size_t override_count, const char *const *environment,
                  struct rb_settings **settings, struct rb_errors *errors);
 void rb_settings_free(struct rb_settings *settings);
+
+/* Says in *error (which may be NULL) where the key was set, for a mistake that is only
+ * found by who uses it: file, line and column; or the variable, or --set; or nothing. */
+void rb_settings_place(const struct rb_settings *settings, const char *key,
+                       struct rb_error *error);
 
 /* Names the keys that differ and that a running process can't take over (SIGHUP): calls
  * `each` once a key. */

@@ -1,6 +1,8 @@
 /* The one table of all settings: what there is, what it may be, and what it means. */
 #include "config/settings_table.h"
 
+#include <assert.h>
+
 #include "config/address.h"
 #include "config/network.h"
 
@@ -484,4 +486,6 @@ const struct rb_setting rb_settings_table[] = {
      .meaning = "`text` (logfmt) or `json`; to stderr, one object or line an event."},
 };
 
+static_assert(sizeof rb_settings_table / sizeof rb_settings_table[0] <= RB_SETTINGS_MAX,
+              "each has a place");
 const size_t rb_settings_count = sizeof rb_settings_table / sizeof rb_settings_table[0];

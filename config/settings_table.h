@@ -31,7 +31,8 @@ struct rb_setting {
     bool reloads; /* SIGHUP takes it over */
 };
 
-extern const struct rb_setting rb_settings_table[];
+#define RB_SETTINGS_MAX 256
+extern const struct rb_setting rb_settings_table[]; /* at most RB_SETTINGS_MAX */
 extern const size_t rb_settings_count;
 
 /* Checks `count` texts (one, unless it is a list) and stores them. On RB_INVALID nothing

@@ -79,19 +79,21 @@ void rb_errors_add(struct rb_errors *errors, const char *file, int line, int col
     errors->count++;
 }
 
+void rb_error_print(const struct rb_error *e) {
+    if (e->line > 0 && e->column > 0)
+        fprintf(stderr, "%s:%d:%d: %s\n", e->file, e->line, e->column, e->text);
+    else if (e->line > 0)
+        fprintf(stderr, "%s:%d: %s\n", e->file, e->line, e->text);
+    else if (e->file[0])
+        fprintf(stderr, "%s: %s\n", e->file, e->text);
+    else
+        fprintf(stderr, "%s\n", e->text);
+}
+
 void rb_errors_print(const struct rb_errors *errors) {
     size_t kept = errors->count < RB_ERRORS_KEPT ? errors->count : RB_ERRORS_KEPT;
-    for (size_t i = 0; i < kept; i++) {
-        const struct rb_error *e = &errors->kept[i];
-        if (e->line > 0 && e->column > 0)
-            fprintf(stderr, "%s:%d:%d: %s\n", e->file, e->line, e->column, e->text);
-        else if (e->line > 0)
-            fprintf(stderr, "%s:%d: %s\n", e->file, e->line, e->text);
-        else if (e->file[0])
-            fprintf(stderr, "%s: %s\n", e->file, e->text);
-        else
-            fprintf(stderr, "%s\n", e->text);
-    }
+    for (size_t i = 0; i < kept; i++)
+        rb_error_print(&errors->kept[i]);
     if (errors->count > kept)
         fprintf(stderr, "and %zu more mistakes\n", errors->count - kept);
 }

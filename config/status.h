@@ -52,6 +52,8 @@ struct rb_errors {
 void rb_errors_add(struct rb_errors *errors, const char *file, int line, int column,
                    const char *format, ...) RB_PRINTF(5, 6);
 
+/* Prints it as "file:line:column: text" on stderr. */
+void rb_error_print(const struct rb_error *error);
 /* Prints each as "file:line:column: text" on stderr, and how many more there were. */
 void rb_errors_print(const struct rb_errors *errors);
 

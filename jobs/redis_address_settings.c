@@ -41,6 +41,7 @@ enum rb_status rb_redis_address_of_settings(const struct rb_settings *settings,
                                             struct rb_error *error) {
     bool master = settings->redis.sentinel_master[0] != '\0';
     bool nodes = settings->redis.sentinel_nodes.count > 0;
+    const char *key = "redis.url"; /* that is to blame */
     struct rb_error why = {0};
     enum rb_status status =
         rb_redis_address_parse(rb_text_of(settings->redis.url), address, &why);
@@ -52,16 +53,20 @@ enum rb_status rb_redis_address_of_settings(const struct rb_settings *settings,
                               "and ports, not unix sockets");
     } else if (master && nodes) {
         status = add_sentinel(settings, address, &why);
+        key = "redis.sentinel.nodes";
         if (status == RB_NOMEM)
             rb_error_set(&why, NULL, 0, 0, "out of memory");
     } else if (master || nodes) {
+        key = master ? "redis.sentinel.master" : "redis.sentinel.nodes";
         status = rb_error_set(&why, NULL, 0, 0, "redis.sentinel: expected %s",
                               master ? "nodes too: the Sentinels that are asked for it"
                                      : "master too: the name that the nodes know it by");
     }
     if (status != RB_OK)
         rb_redis_address_fini(address);
-    if (error && status != RB_OK)
+    if (error && status != RB_OK) {
         *error = why;
+        rb_settings_place(settings, key, error);
+    }
     return status;
 }

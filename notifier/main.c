@@ -138,7 +138,7 @@ int main(int argc, char **argv) {
     if (!shared.settings)
         return RB_EXIT_CONFIG;
     if (rb_redis_address_of_settings(shared.settings, &shared.redis, &error) != RB_OK)
-        fprintf(stderr, "%s: %s\n", program.name, error.text);
+        rb_error_print(&error);
     else if (check_access(shared.settings) && check_tls(&shared))
         code = prepare(&shared) ? claim_and_run(&shared) : RB_EXIT_FAILURE;
     rb_redis_address_fini(&shared.redis);

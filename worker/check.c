@@ -71,7 +71,7 @@ int rb_worker_check(const struct rb_settings *settings,
 
     print_settings(settings, services);
     if (rb_redis_address_of_settings(settings, &address, &error) != RB_OK) {
-        printf("redis      %s\n", error.text);
+        rb_error_print(&error);
         return RB_EXIT_CONFIG;
     }
     rb_redis_address_describe(&address, c.address, sizeof c.address);

@@ -269,14 +269,16 @@ int rb_worker_run(const struct rb_worker_options *options) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     configure(&r);
     if (rb_redis_address_of_settings(w->settings, &w->address, &error) != RB_OK) {
-        rb_log(RB_LOG_ERROR, "worker.bad_redis_url", RB_S("error", error.text));
+        rb_error_print(&error);
         code = RB_EXIT_CONFIG;
         goto out;
     }
     if (w->settings->worker.weights.count > 0 &&
         w->settings->worker.weights.count != w->settings->worker.queues.count) {
-        rb_log(RB_LOG_ERROR, "worker.bad_weights",
-               RB_S("error", "worker.weights: expected one for each of worker.queues"));
+        rb_error_set(&error, NULL, 0, 0,
+                     "worker.weights: expected one for each of worker.queues");
+        rb_settings_place(w->settings, "worker.weights", &error);
+        rb_error_print(&error);
         code = RB_EXIT_CONFIG;
         goto out;
     }

@@ -31,7 +31,7 @@ int rb_cli_settings(struct rb_cli *cli) {
                  cli->verbose ? RB_LOG_DEBUG : (enum rb_log_level)(RB_LOG_ERROR + 1),
                  RB_LOG_TEXT);
     if (rb_redis_address_of_settings(cli->settings, &cli->address, &error) != RB_OK) {
-        rb_cli_say("%s", error.text);
+        rb_error_print(&error);
         return RB_EXIT_CONFIG;
     }
     cli->keys.jobs = rb_text_of(cli->settings->redis.job_prefix);

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -361,3 +362,42 @@ def test_systemd_hears_of_it(redis, service, worker, folder, count):
         while "STOPPING=1" not in said:
             said += notify.recv(4096).decode().split("\n")
         assert daemon.wait() == 0
+
+
+# ---------------------------------------------------------------------- a bad address
+
+
+BAD_URL = "redis://:s3cret@host:99999/0"
+
+
+def refused(folder, program_name, text, *args, env=None):
+    file = folder / "bad.yaml"
+    file.write_text(text)
+    run = subprocess.run([program(program_name), "-c", file, *args], capture_output=True, text=True,
+                         timeout=patience(20), env={**os.environ, **(env or {})})  # fmt: skip
+    assert run.returncode == 78 and "s3cret" not in run.stdout + run.stderr
+    return run.stderr, str(file)
+
+
+@pytest.mark.parametrize("words", [("ringback-worker",), ("ringback-worker", "--check"),
+                                   ("ringback-notifier",), ("ringback", "status")])  # fmt: skip
+def test_a_bad_redis_url_is_shown_in_its_place(folder, words):
+    (folder / "services").mkdir()
+    text = f'worker: {{services: services}}\nredis:\n  url: "{BAD_URL}"\n'
+    said, file = refused(folder, words[0], text, *words[1:])
+    assert f"{file}:3:8: redis.url: expected a port from 1 to 65535\n" in said
+
+
+def test_a_bad_redis_url_from_elsewhere(folder):
+    (folder / "services").mkdir()
+    text = "worker: {services: services}\n"
+    said, _ = refused(folder, "ringback-worker", text, env={"RINGBACK_REDIS_URL": BAD_URL})
+    assert "RINGBACK_REDIS_URL: redis.url: expected a port" in said
+    said, _ = refused(folder, "ringback-worker", text, "--set", f"redis.url={BAD_URL}")
+    assert "--set: redis.url: expected a port" in said
+    text = 'worker: {services: services, weights: [1, 2]}\nredis: {url: "redis://h"}\n'
+    said, file = refused(folder, "ringback-worker", text)
+    assert f"{file}:1:39: worker.weights: expected one for each of worker.queues" in said
+    text = 'worker: {services: services}\nredis: {url: "redis://h", sentinel: {nodes: ["[x"]}}\n'
+    said, file = refused(folder, "ringback-worker", text)
+    assert f"{file}:2:45: redis.sentinel: expected master too" in said

@@ -37,7 +37,8 @@ def define(service):
 
     def retry(attempts, base="50ms"):
         return {"max_attempts": attempts, "on": ["connect", "timeout", "reset", "5xx"],
-                "backoff": {"base": base, "max": "4s"}}  # fmt: skip
+                "backoff": {"base": base, "max": "4s"},
+                "budget": {"percent": 100, "per_second": 1000}}  # fmt: skip
 
     one("plain", "delay=0.05-1.5&size=200", progress=["started"])
     one("flaky", "delay=0.05-0.3&status=500,503,200", retry=retry(3), progress=["retrying"])
