@@ -12,14 +12,15 @@ class Sentinels:
 
     NAME = "main"
 
-    def __init__(self, processes, down_after_ms=500, password=None):
+    def __init__(self, processes, down_after_ms=500, password=None, aof=False, args=()):
         self._processes = processes
-        args = ["--repl-diskless-sync-delay", "0"]
+        args = ["--repl-diskless-sync-delay", "0", *args]
         if password:
             args += ["--requirepass", password, "--masterauth", password]
-        self.master = RedisServer(processes, "master", tcp=True, args=args, password=password)
+        more = {"tcp": True, "password": password, "aof": aof}
+        self.master = RedisServer(processes, "master", args=args, **more)
         self.replica = RedisServer(
-            processes, "replica", tcp=True, password=password,
+            processes, "replica", **more,
             args=["--replicaof", f"127.0.0.1 {self.master.port}", *args])  # fmt: skip
         wait_until(self._replicates, 20, "the replica to be in step")
         self.ports = [free_port() for _ in range(3)]
