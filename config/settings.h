@@ -49,6 +49,7 @@ struct rb_settings {
         int64_t max_in_flight;
         int64_t processes;
         int64_t drain_timeout;       /* ms */
+        int64_t max_kept_bytes;      /* of results, while Redis takes none */
         int64_t max_deliveries;      /* more than so many → dead, poisoned */
         struct rb_list network_deny; /* words and CIDR, see network.h */
         struct rb_list network_allow;

@@ -228,6 +228,12 @@ const struct rb_setting rb_settings_table[] = {
      .meaning =
          "How long SIGTERM waits for the jobs in flight; what is left then is given "
          "back."},
+    {ROW(worker, max_kept_bytes), .type = RB_SETTING_BYTES, .standard = "256MiB",
+     .min = 64 * KIB, .max = 1024 * 1024 * MIB, .reloads = true,
+     .meaning =
+         "How much one process keeps of results while Redis takes none. A job whose "
+         "result is beyond that is given back when Redis is there again, and its "
+         "call repeated."},
     {ROW(worker, max_deliveries), .type = RB_SETTING_INTEGER, .standard = "3", .min = 1,
      .max = 1000, .reloads = true,
      .meaning = "A job that outlived so many workers is given up as `poisoned`."},

@@ -96,6 +96,9 @@ void rb_flight_move(struct rb_flight *f, enum rb_flight_state to) {
         ev_timer_stop(f->worker->loop, &f->timer);
         flights->waiting--;
     }
+    flights->kept_bytes -= f->kept_bytes;
+    f->kept_bytes = to == RB_FLIGHT_KEPT ? f->event.room + f->data_len : 0;
+    flights->kept_bytes += f->kept_bytes;
     f->state = to;
     TAILQ_INSERT_TAIL(&flights->in[to], f, link);
     if (waits(to))

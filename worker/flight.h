@@ -102,13 +102,15 @@ struct rb_flight {
     struct rb_buffer event;  /* terminal, while it is not out */
     char *data;              /* the result, when it is too large for the event; or NULL */
     size_t data_len;
+    size_t kept_bytes; /* of these two, when kept */
 };
 
 TAILQ_HEAD(rb_flight_list, rb_flight);
 struct rb_flights {
     struct rb_flight_list in[RB_FLIGHT_STATES];
-    int64_t count;   /* all but the landed */
-    int64_t waiting; /* of these */
+    int64_t count;     /* all but the landed */
+    int64_t waiting;   /* of these */
+    size_t kept_bytes; /* of results that Redis did not take */
 };
 
 void rb_flights_init(struct rb_flights *flights);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "worker/finish.h"
+#include "worker/stats.h"
 #include "worker/worker.h"
 
 #define WAIT_FIRST_S 0.1
@@ -13,6 +14,7 @@ struct rb_kept {
     struct rb_worker *worker;
     ev_timer timer;
     double wait_s;
+    struct rb_log_limit dropped_log;
 };
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents) {
@@ -40,10 +42,31 @@ void rb_kept_free(struct rb_kept *kept) {
     free(kept);
 }
 
+/* Better a repeated call than to run out of memory for all. */
+static void drop_result(struct rb_flight *f) {
+    struct rb_worker *w = f->worker;
+    unsigned held;
+    rb_stats_add(w->stats, RB_STAT_RESULTS_DROPPED, 1);
+    rb_stats_add(w->stats, RB_STAT_GIVEN_BACK, 1);
+    if (rb_log_allow(&w->kept->dropped_log, w->now_ms, &held))
+        rb_log(RB_LOG_WARN, "worker.result_dropped", RB_S("job", f->id),
+               RB_S("service", f->job.service), RB_I("bytes", f->event.len + f->data_len),
+               RB_I("kept_bytes", w->flights.kept_bytes), RB_I("suppressed", held));
+    rb_buffer_fini(&f->event);
+    free(f->data);
+    f->data = NULL;
+    f->data_len = 0;
+    f->resume = RB_FLIGHT_RETURNING;
+}
+
 void rb_kept_add(struct rb_flight *f) {
     struct rb_worker *w = f->worker;
     struct rb_kept *kept = w->kept;
     f->resume = f->state;
+    if (f->resume == RB_FLIGHT_PUBLISHING &&
+        w->flights.kept_bytes + f->event.room + f->data_len >
+            (size_t)w->live->worker.max_kept_bytes)
+        drop_result(f);
     rb_flight_move(f, RB_FLIGHT_KEPT);
     if (!w->ready || ev_is_active(&kept->timer))
         return; /* set_ready, or the timer, resumes */

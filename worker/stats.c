@@ -56,6 +56,10 @@ static const struct rb_metric_family families[] = {
     [RB_STAT_PUBLISH_RETRIES] = {"ringback_worker_publish_retries_total",
                                  "Terminal events that had to be published again.",
                                  RB_METRIC_COUNTER, NULL, NULL},
+    [RB_STAT_RESULTS_DROPPED] =
+        {"ringback_worker_results_dropped_total",
+         "Results beyond max_kept_bytes; their calls are repeated.", RB_METRIC_COUNTER,
+         NULL, NULL},
     [RB_STAT_EVENTS_LOST] = {"ringback_worker_events_lost_total",
                              "Events about progress that could not be published.",
                              RB_METRIC_COUNTER, NULL, NULL},

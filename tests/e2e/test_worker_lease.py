@@ -180,6 +180,25 @@ def test_redis_is_gone_for_longer_than_the_lease(redis, service, worker):
     nothing_held(redis)
 
 
+@pytest.mark.redis(aof=True)
+def test_results_that_are_too_much_to_keep(redis, service, worker):
+    """Their jobs are given back, and called once more: none is lost."""
+    service.define("quote", "/?gate=g&size=10000")
+    daemon = worker(lease="30s", max_kept_bytes="64KiB")
+    redis.push(*(quote(f"c{n}", id=f"job-{n}") for n in range(20)))
+    service.wait_open(20)
+    redis.kill()
+    service.open("g")
+    service.wait_open(0)
+    daemon.wait_line("worker.result_dropped")
+    redis.start()
+    assert all(e["event"] == "done" for e in ends(redis, 20))
+    calls = service.book()["keys"]
+    assert len(calls) == 20 and max(calls.values()) == 2
+    assert 20 < sum(calls.values()) < 40  # some were kept
+    nothing_held(redis)
+
+
 def test_redis_loses_everything(redis, service, worker):
     service.define("quote", "/")
     daemon = worker()
