@@ -92,12 +92,16 @@ enum rb_status rb_envelope_parse(struct rb_text text, struct rb_envelope *envelo
     return RB_OK;
 }
 
+/* What was parsed is made of fields that are whole. */
 bool rb_envelope_field(const struct rb_envelope *envelope, const char *name,
                        struct rb_text *value) {
-    struct rb_text rest = envelope->fields, field, found;
+    struct rb_text rest = envelope->fields, field;
+    size_t len = strlen(name);
     while (rb_text_next(&rest, ' ', &field)) {
-        if (split(field, &found, value) && rb_text_is(found, name))
+        if (field.len > len && field.at[len] == '=' && memcmp(field.at, name, len) == 0) {
+            *value = rb_text(field.at + len + 1, field.len - len - 1);
             return true;
+        }
     }
     return false;
 }

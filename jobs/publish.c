@@ -43,9 +43,14 @@ static void on_published(void *ctx, enum rb_status status,
     p.fn(p.ctx, &published);
 }
 
+/* Not below 0. */
 static struct rb_text number(char digits[24], int64_t value) {
-    int len = snprintf(digits, 24, "%lld", (long long)value);
-    return rb_text(digits, (size_t)len);
+    size_t at = 24;
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return rb_text(digits + at, 24 - at);
 }
 
 void rb_publish(struct rb_link *link, const struct rb_channel_policy *policy,

@@ -25,7 +25,7 @@
 #define LANE_IN_FLIGHT 128 /* calls for which a lane is opened */
 #define LANES_MAX 64
 #define LANE_CONNECTIONS_MIN 64
-#define SPARE_MIN 64         /* handles kept for later, besides as many as are in use */
+#define SPARE_MIN 256        /* handles kept for later, besides as many as are in use */
 #define BURST 1024           /* calls at once, after which memory is given back */
 #define BODY_KEPT_BYTES 4096 /* a larger body's memory is given back */
 /* Our own timer comes first and knows more than curl's, which is there to share the time

@@ -30,6 +30,7 @@ local number, room, bytes, left = tonumber(ARGV[3]), tonumber(ARGV[4]), 0, 0
 local cancelled = {}
 local paused, is_paused = redis.call('SMEMBERS', KEYS[4]), {}
 local answer, held = {now, 0, cancelled, paused}, {}
+local count = 0 -- of jobs
 for _, name in ipairs(paused) do
     is_paused[name] = true
 end
@@ -58,22 +59,24 @@ for k = 5, #KEYS do
     local length = is_paused['queue:' .. queue] and 0 or redis.call('LLEN', KEYS[k])
     local share = math.min(room, math.ceil(length / live))
     left = left + length
+    local id = string.format('rb1 id=%s-', ARGV[2])
+    local fields = string.format(' queue=%s deliveries=0 at=%.0f\n', queue, now)
     while share > 0 and bytes < MAX_BYTES do
         local texts = redis.call('LPOP', KEYS[k], math.min(share, CHUNK))
         for _, text in ipairs(texts) do
+            local digits = string.format('%d', number)
             if is_queue or string.sub(text, 1, 4) ~= 'rb1 ' then
-                text = string.format('rb1 id=%s-%.0f queue=%s deliveries=0 at=%.0f\n', ARGV[2],
-                                     number, queue, now) .. text
+                text = id .. digits .. fields .. text
             end
             if any_cancelled then
                 look_for_ids(text)
             end
-            held[#held + 1] = string.format('%.0f', number)
-            held[#held + 1] = text
-            answer[#answer + 1] = number
-            answer[#answer + 1] = text
+            held[2 * count + 1] = digits
+            held[2 * count + 2] = text
+            answer[2 * count + 5] = number
+            answer[2 * count + 6] = text
             bytes = bytes + #text
-            number = number + 1
+            number, count = number + 1, count + 1
         end
         share = share - #texts
         room = room - #texts
@@ -81,7 +84,7 @@ for k = 5, #KEYS do
     end
 end
 
-if #held > 0 then
+if count > 0 then
     redis.call('HSET', KEYS[2], unpack(held))
 end
 answer[2] = left
