@@ -362,7 +362,7 @@ const struct rb_setting rb_settings_table[] = {
     {ROW(notifier, idempotency), .type = RB_SETTING_DURATION, .standard = "10m",
      .min = 1000, .max = 7 * DAY, .reloads = true,
      .meaning = "How long the admin listener remembers an Idempotency-Key."},
-    {ROW(notifier, receipts), .type = RB_SETTING_BOOLEAN, .standard = "true",
+    {ROW(notifier, receipts), .type = RB_SETTING_BOOLEAN, .standard = "false",
      .reloads = true,
      .meaning = "Note in Redis when the terminal event of a job was first written to a "
                 "client; `GET /channels/<channel>` shows it."},

@@ -12,7 +12,7 @@
 #define LAST_BYTES ((size_t)64 * 1024 * 1024)
 #define RECEIPTS_BYTES ((size_t)256 * 1024)
 
-/* Three questions are out at once: what is kept, what was written, and who waits. */
+/* Two or three questions are out at once: what is kept, who waits, what was written. */
 struct look {
     struct rb_exchange *exchange;
     char channel[RB_CHANNEL_MAX + 1];
@@ -42,7 +42,8 @@ static void answer(struct look *l) {
     rb_buffer_printf(&json, ",\"count\":%lld,\"waiters\":%zu,\"complete\":%s,",
                      (long long)l->count, l->waiters, l->complete ? "true" : "false");
     rb_buffer_string(&json, "\"receipts\":");
-    rb_buffer_text(&json, rb_buffer_view(&l->receipts));
+    rb_buffer_text(&json, l->receipts.len > 0 ? rb_buffer_view(&l->receipts)
+                                              : RB_TEXT("null"));
     rb_buffer_char(&json, '}');
     if (l->last.status != RB_OK || l->receipts.status != RB_OK)
         json.status = RB_NOMEM;
@@ -84,9 +85,13 @@ static void on_hash(void *ctx, enum rb_status status, const struct redisReply *r
     close_question(l);
 }
 
+/* Where none are made, none are shown: all would look as if nobody had got anything. */
 static void ask_receipts(struct look *l, struct rb_text channel) {
     struct rb_server *server = rb_exchange_server(l->exchange);
     struct rb_key meta;
+    if (!server->settings->notifier.receipts)
+        return;
+    l->open++;
     rb_key_meta(rb_feed_keys(server->feed), channel, &meta);
     const struct rb_text argv[] = {RB_TEXT("HGETALL"), rb_key_text(&meta)};
     rb_link_call(rb_feed_link(server->feed), 0, on_hash, l, 2, argv);
@@ -107,7 +112,7 @@ void rb_admin_show_channel(struct rb_exchange *x, struct rb_text channel) {
         return;
     }
     l->exchange = rb_exchange_hold(x);
-    l->open = 3;
+    l->open = 2;
     memcpy(l->channel, channel.at, channel.len);
     rb_buffer_init(&l->last, LAST_BYTES);
     rb_buffer_init(&l->receipts, RECEIPTS_BYTES);

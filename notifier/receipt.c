@@ -111,7 +111,7 @@ static struct rb_receipt *begin(struct rb_receipts *receipts,
 
 struct rb_receipt *rb_receipt_of(struct rb_receipts *receipts,
                                  struct rb_delivery *delivery) {
-    if (!receipts->on || !delivery->terminal || delivery->kind != RB_DELIVERY_EVENT)
+    if (!delivery->terminal || delivery->kind != RB_DELIVERY_EVENT)
         return NULL;
     if (!delivery->receipted) {
         delivery->receipted = true;
@@ -159,12 +159,14 @@ static void record(struct rb_receipt *receipt) {
     if (is_known(receipts, receipt->key))
         return; /* as an entry of history, a moment ago */
     receipts->stats.written++;
-    if (receipts->out == RB_RECEIPTS_OUT) {
+    if (receipts->on && receipts->out == RB_RECEIPTS_OUT) {
         receipts->stats.lost++;
         return;
     }
-    receipts->out++;
     *place_of(receipts, receipt->key) = receipt->key;
+    if (!receipts->on)
+        return;
+    receipts->out++;
     receipts->record(receipts->ctx, rb_receipt_ref(receipt),
                      rb_text(receipt->names, receipt->channel_len),
                      rb_text(job, receipt->job_len));

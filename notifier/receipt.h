@@ -28,7 +28,7 @@ struct rb_receipts; /* all of the process */
 typedef void rb_receipt_record_fn(void *ctx, struct rb_receipt *receipt,
                                   struct rb_text channel, struct rb_text job);
 
-/* NULL when out of memory. They are off until they are set. */
+/* NULL when out of memory. Until they are set on they are counted, but not recorded. */
 struct rb_receipts *rb_receipts_new(rb_receipt_record_fn *record, void *ctx,
                                     const uint64_t seed[2]);
 void rb_receipts_free(struct rb_receipts *receipts); /* all receipts are gone */

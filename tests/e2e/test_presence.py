@@ -16,7 +16,8 @@ def two(redis, notifier):
     """Two notifiers that have found their Redis."""
 
     def start(**members):
-        started = [notifier(processes=2, name=f"notifier{n}", **members) for n in range(2)]
+        members = {"processes": 2, "receipts": True, **members}
+        started = [notifier(name=f"notifier{n}", **members) for n in range(2)]
         for each in started:
             wait_until(lambda: get(each.admin + "/readyz").status == 200, what="readyz")
         return started
@@ -353,9 +354,10 @@ def test_off(redis, two):
     with WebSocket(started[0].url, "c") as client:
         end_job(redis, "c", "j")
         assert client.event()["job"] == "j"
-        end_job(redis, "d", "k")
-    assert delivered(started[0], "c") == {"j": None}
-    assert metric(started[0].admin, "ringback_notifier_terminal_written_total") == 0
+    assert receipts(started[0], "c") is None
+    assert redis.client.hget("ringback:ch:{c}:meta", "r:j") is None
+    name = "ringback_notifier_terminal_written_total"
+    wait_until(lambda: metric(started[0].admin, name) == 1)
 
 
 def test_a_channel_that_was_swept_stays_so(redis, two):

@@ -163,9 +163,19 @@ static void test_of_what_there_is_none(void **state) {
     delivery.kind = RB_DELIVERY_GAP;
     assert_null(rb_receipt_of(t.receipts, &delivery));
     delivery.kind = RB_DELIVERY_EVENT;
-    rb_receipts_set(t.receipts, false);
-    assert_null(rb_receipt_of(t.receipts, &delivery));
     assert_stats(0, 0, 0);
+}
+
+static void test_off_they_are_counted(void **state) {
+    struct rb_receipt *receipt = receipt_of(DONE("j"));
+    (void)state;
+    rb_receipts_set(t.receipts, false);
+    rb_receipt_written(receipt);
+    rb_receipt_unref(receipt);
+    assert_int_equal(t.count, 0);
+    assert_true(rb_receipts_idle(t.receipts));
+    assert_null(receipt_of(DONE("j")));
+    assert_stats(1, 0, 0);
 }
 
 static void test_joined_ones(void **state) {
@@ -219,6 +229,7 @@ int main(void) {
         TEST(test_what_is_lost_is_tried_with_the_next_client),
         TEST(test_recordings_are_bounded),
         TEST(test_of_what_there_is_none),
+        TEST(test_off_they_are_counted),
         TEST(test_joined_ones),
         TEST(test_joined_ones_that_are_not_written),
         TEST(test_it_goes_with_the_bytes),
