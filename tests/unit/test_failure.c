@@ -76,6 +76,22 @@ static void test_broken_connections(void **state) {
     }
 }
 
+/* With TLS 1.3 a client certificate is refused behind the handshake. */
+static void test_alerts(void **state) {
+    (void)state;
+    static const char said[] = "OpenSSL SSL_read: OpenSSL/3.0.22: error:0A00045C:SSL "
+                               "routines::tlsv13 alert certificate required, errno 0";
+    assert_true(rb_failure_is_alert(CURLE_RECV_ERROR, said));
+    assert_true(rb_failure_is_alert(CURLE_SEND_ERROR, said));
+    assert_false(rb_failure_is_alert(CURLE_RECV_ERROR, "Recv failure: reset by peer"));
+    assert_false(rb_failure_is_alert(CURLE_RECV_ERROR, ""));
+    assert_false(rb_failure_is_alert(CURLE_OK, said));
+    const struct rb_call_end end = {
+        .code = CURLE_RECV_ERROR, .connected = true, .alerted = true};
+    assert_int_equal(of(end), RB_FAIL_TLS);
+    assert_int_equal(rb_failure_cause(&end), RB_RETRY_TLS);
+}
+
 /* The same ends as a retry policy names them. */
 static void test_causes(void **state) {
     (void)state;
@@ -108,10 +124,9 @@ static void test_causes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_codes),
-        cmocka_unit_test(test_our_own_reasons),
-        cmocka_unit_test(test_causes),
-        cmocka_unit_test(test_broken_connections),
+        cmocka_unit_test(test_codes),  cmocka_unit_test(test_our_own_reasons),
+        cmocka_unit_test(test_causes), cmocka_unit_test(test_broken_connections),
+        cmocka_unit_test(test_alerts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,6 +98,8 @@ static const char definition_text[] =
     "  json: {a: \"${n}\", b: [\"<${s}>\", 1, {c: ~}]}\n"
     "secrets: {k: {env: RB_TEST_SECRET}}\n"
     "result: {select: {a: /a, b: \"\"}}\n"
+    "tls: {min_version: 1.3}\n"
+    "redirects: {max: 2, allow: [a.example, \"b.example:8443\"]}\n"
     "network: {deny: [private, 10.0.0.0/8]}\n";
 
 static struct rb_yaml *root;
