@@ -16,6 +16,7 @@ extern const struct rb_script rb_script_claim;
 extern const struct rb_script rb_script_heartbeat;
 extern const struct rb_script rb_script_settle;
 extern const struct rb_script rb_script_giveback;
+extern const struct rb_script rb_script_note;
 extern const struct rb_script rb_script_park;
 extern const struct rb_script rb_script_promote;
 extern const struct rb_script rb_script_reap;

@@ -40,6 +40,10 @@ struct rb_claiming {
     void (*park)(struct rb_flight *f);
     void (*bury)(struct rb_flight *f);
     void (*give_back)(struct rb_flight *f);
+    /* Its calls so far are written down for whoever takes it over; NULL where nobody
+     * does.
+     */
+    void (*note)(struct rb_flight *f);
     /* Gives everything back and signs off; true when that is done or can't be. */
     bool (*leave)(struct rb_worker *w);
     /* Moves jobs whose time has come to their queues; then rb_due_heard. */

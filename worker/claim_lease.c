@@ -296,6 +296,7 @@ const struct rb_claiming rb_claim_by_lease = {
     .turn = rb_held_turn,
     .settle = rb_held_settle,
     .park = rb_held_park,
+    .note = rb_held_note,
     .bury = rb_held_bury,
     .give_back = rb_held_give_back,
     .leave = rb_held_leave,

@@ -313,6 +313,25 @@ void rb_held_park(struct rb_flight *f) {
     rb_link_script(w->link, &rb_script_park, 2, keys, 4, args, on_parked, f);
 }
 
+static void on_noted(void *ctx, enum rb_status status, const struct redisReply *reply) {
+    if (status == RB_REFUSED)
+        rb_worker_refused(ctx, "note", reply->str);
+}
+
+void rb_held_note(struct rb_flight *f) {
+    struct rb_worker *w = f->worker;
+    struct rb_key held;
+    char number[NUMBER_MAX], attempts[NUMBER_MAX], until[NUMBER_MAX];
+    rb_key_held(&w->keys, rb_lease_id(w->lease), &held);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)f->claim);
+    snprintf(attempts, sizeof attempts, "%lld", (long long)f->attempts);
+    snprintf(until, sizeof until, "%lld", (long long)rb_flight_until_ms(f));
+    const struct rb_text key = rb_key_text(&held);
+    const struct rb_text args[] = {rb_text_of(number), rb_text_of(attempts),
+                                   rb_text_of(until)};
+    rb_link_script(w->link, &rb_script_note, 1, &key, 3, args, on_noted, w);
+}
+
 static void on_buried(void *ctx, enum rb_status status, const struct redisReply *reply) {
     rb_finish_confirmed(ctx, status, words(status, reply));
 }

@@ -24,6 +24,8 @@ void rb_held_link_down(struct rb_worker *w);
 void rb_held_settle(struct rb_flight *f);
 void rb_held_give_back(struct rb_flight *f);
 void rb_held_park(struct rb_flight *f);
+/* Without an answer: at worst a call more is made. */
+void rb_held_note(struct rb_flight *f);
 void rb_held_bury(struct rb_flight *f);
 void rb_held_turn(struct rb_worker *w);
 bool rb_held_leave(struct rb_worker *w);

@@ -29,10 +29,13 @@ static void wait(struct rb_flight *f, int64_t delay_ms,
     f->last_status = error->status;
     if (f->definition->progress.retrying)
         rb_finish_retrying(f, (int)f->attempts + 1, delay_ms, error);
-    if (is_short(w, delay_ms))
+    if (is_short(w, delay_ms)) {
+        if (w->mode->note && f->attempts > 0)
+            w->mode->note(f);
         rb_flight_wait(f, w->now_ms + delay_ms);
-    else
+    } else {
         rb_finish_park(f, rb_worker_unix_ms(w) + delay_ms);
+    }
 }
 
 static bool decide(const struct rb_flight *f, const struct rb_retry_outcome *outcome,

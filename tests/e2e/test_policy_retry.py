@@ -85,6 +85,24 @@ def test_a_refused_connection(redis, service, worker):
     assert kinds(redis, "c") == ["retrying", "retrying", "failed"]
 
 
+def test_calls_of_a_dead_worker_count(redis, service, worker):
+    """It had made two of three calls, and dies while it waits for the third."""
+    service.define("quote", path="/q?status=503",
+                   retry={"max_attempts": 3, "backoff": {"base": "400ms", "max": "400ms"}})  # fmt: skip
+    first = worker(lease="1s")
+    redis.push(job("quote", "c", id="j"))
+
+    def noted():
+        held = [e for key in redis.client.keys("ringback:held:*") for e in redis.client.hvals(key)]
+        return any(" attempts=2 " in e and " until=" in e for e in held)
+
+    wait_until(noted)
+    first.kill()
+    worker(lease="1s")
+    assert ended(redis, "c")["error"]["code"] == "http_status"
+    assert 3 <= service.book()["keys"]["j"] <= 4  # the third may have been on its way
+
+
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_kept(redis, service, worker, form):
     value = "1" if form == "seconds" else formatdate(time.time() + 2, usegmt=True)
