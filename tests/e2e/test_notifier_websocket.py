@@ -119,7 +119,7 @@ def test_sixteen_channels(redis, notifier):
         ('{"subscribe":"a","since":"1"}', "invalid_cursor"),
         ('{"subscribe":"a","since":1}', "invalid_cursor"),
         ('{"subscribe":"@session"}', "forbidden"),
-        ('{"enqueue":{"service":"quote"}}', "forbidden"),
+        ('{"enqueue":{"service":"quote"}}', "not_allowed"),
         pytest.param("[" * 5000, "invalid_message", id="deep"),
     ],
 )
