@@ -25,6 +25,9 @@ void rb_admin_drop_dead(struct rb_exchange *exchange, struct rb_text id);
 /* The channels are still encoded. */
 void rb_admin_publish(struct rb_exchange *exchange, struct rb_text channels);
 void rb_admin_publish_many(struct rb_exchange *exchange, struct rb_text none);
+void rb_admin_list_channels(struct rb_exchange *exchange, struct rb_text none);
+void rb_admin_list_connections(struct rb_exchange *exchange, struct rb_text none);
+void rb_admin_drop_connection(struct rb_exchange *exchange, struct rb_text id);
 void rb_admin_show_channel(struct rb_exchange *exchange, struct rb_text channel);
 void rb_admin_forget_channel(struct rb_exchange *exchange, struct rb_text channel);
 

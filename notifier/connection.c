@@ -48,6 +48,7 @@ struct rb_connection *rb_connection_new(struct rb_server *server, int fd,
     c->role = &rb_role_http;
     c->reading = true;
     ev_io_init(&c->io, on_io, fd, EV_READ);
+    rb_connection_mark(c);
     ev_io_start(server->loop, &c->io);
     rb_count(server, gauge_of(c), 1);
     rb_connection_timer(c, server->settings->notifier.head_timeout);

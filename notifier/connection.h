@@ -83,6 +83,13 @@ struct rb_connection {
     uint64_t address[];
 };
 
+/* Which of the process's connections it is, and when it came (unix ms to the second, 0
+ * where a pointer has no room for that). Both stand in the watcher's own word, so that
+ * they cost nothing. */
+void rb_connection_mark(struct rb_connection *c);
+uint32_t rb_connection_number(const struct rb_connection *c);
+int64_t rb_connection_since_ms(const struct rb_connection *c);
+
 /* How large one is in this process, with what the settings need. */
 size_t rb_connection_bytes(const struct rb_server *server);
 /* Takes the descriptor. Speaks HTTP. NULL when out of memory (closed then). */

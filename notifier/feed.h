@@ -39,7 +39,7 @@ uint64_t rb_feed_losses(const struct rb_feed *feed);
 /* A pub/sub name that is no channel (rb_key_notifiers, rb_key_notifier): subscribed now
  * and after every reconnect, fn called for each message. At most RB_FEED_CONTROLS;
  * RB_TOO_LARGE then. The name is copied. */
-#define RB_FEED_CONTROLS 4
+#define RB_FEED_CONTROLS 8
 typedef void rb_control_fn(void *ctx, struct rb_text payload);
 RB_MUST_CHECK enum rb_status rb_feed_control(struct rb_feed *feed, struct rb_text name,
                                              rb_control_fn *fn, void *ctx);

@@ -18,6 +18,7 @@
 #include "notifier/revoke.h"
 #include "notifier/server_core.h"
 #include "notifier/slab.h"
+#include "notifier/survey.h"
 #include "notifier/tls.h"
 
 #define LISTEN_PATIENCE_S 1.0
@@ -184,13 +185,14 @@ static bool build(struct rb_server *server, const struct rb_server_options *opti
     if (!server->feed)
         return false;
     server->channels = rb_feed_channels(server->feed);
+    server->survey = rb_survey_new(server);
     server->census = rb_census_new(server->loop, server->feed, server->id);
     server->hook = rb_hook_new(server);
     server->receipts = rb_receipts_to_redis(server->feed);
     if (!server->receipts)
         return false;
     set_policy(server, settings);
-    return server->census && server->hook && rb_revoke_listen(server) == RB_OK;
+    return server->census && server->survey && server->hook && rb_revoke_listen(server) == RB_OK;
 }
 
 static void start_watchers(struct rb_server *server) {
@@ -442,6 +444,7 @@ void rb_server_free(struct rb_server *server) {
     ev_timer_stop(server->loop, &p->wheel);
     rb_feed_free(server->feed);
     rb_census_free(server->census);
+    rb_survey_free(server->survey);
     rb_receipts_free(server->receipts);
     rb_hook_free(server->hook);
     free_spare_parsers(server);

@@ -20,6 +20,7 @@
 
 struct rb_connection;
 struct rb_census;
+struct rb_survey;
 struct rb_deflate;
 struct rb_slab;
 struct rb_tls;
@@ -64,6 +65,8 @@ struct rb_server {
     struct rb_feed *feed;
     struct rb_channels *channels; /* of the feed */
     struct rb_census *census;     /* made after the feed, freed after it */
+    struct rb_survey *survey;     /* likewise */
+    uint32_t accepted;            /* numbers connections */
     struct rb_receipts *receipts; /* likewise */
     struct rb_deflate *deflate;
     struct rb_metrics *metrics;
