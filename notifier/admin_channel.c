@@ -89,7 +89,7 @@ static void on_hash(void *ctx, enum rb_status status, const struct redisReply *r
 static void ask_receipts(struct look *l, struct rb_text channel) {
     struct rb_server *server = rb_exchange_server(l->exchange);
     struct rb_key meta;
-    if (!server->settings->notifier.receipts)
+    if (!server->settings->notifier.receipts || !server->policy.scripts)
         return;
     l->open++;
     rb_key_meta(rb_feed_keys(server->feed), channel, &meta);

@@ -8,8 +8,9 @@
 #include "worker/worker.h"
 
 #define TICK_MS 1000
-#define PAUSE_MAX_MS 5000 /* a notifier that loses its last waiter stays longer */
-#define NAMES 512         /* channels in one command */
+#define PAUSE_MAX_MS                                                                     \
+    4000          /* a notifier stays 5 s longer than its last waiter: each is seen */
+#define NAMES 512 /* channels in one command */
 
 TAILQ_HEAD(watched, rb_flight);
 

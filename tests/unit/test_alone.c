@@ -49,8 +49,8 @@ static void test_how_often_is_looked(void **state) {
     assert_int_equal(rb_alone_pause_ms(1000), 1000);
     assert_int_equal(rb_alone_pause_ms(4000), 1000);
     assert_int_equal(rb_alone_pause_ms(10000), 2500);
-    assert_int_equal(rb_alone_pause_ms(20000), 5000);
-    assert_int_equal(rb_alone_pause_ms(INT64_C(86400000)), 5000);
+    assert_int_equal(rb_alone_pause_ms(20000), 4000);
+    assert_int_equal(rb_alone_pause_ms(INT64_C(86400000)), 4000);
 }
 
 #define HEAD "service: test\nrequest: {url: https://example.com/}\n"
