@@ -15,9 +15,11 @@ function fill(template, data) {
   const copy = template.content.cloneNode(true);
   for (const place of copy.querySelectorAll("[data-field]"))
     place.textContent = pick(data, place.dataset.field) ?? "";
+  for (const place of copy.querySelectorAll("[data-if]"))
+    if (!pick(data, place.dataset.if)) place.remove();
   for (const inner of copy.querySelectorAll("template[data-each]")) {
-    const items = pick(data, inner.dataset.each) ?? [];
-    inner.replaceWith(...[].concat(items).map((item) => fill(inner, item)));
+    const items = pick(data, inner.dataset.each);
+    inner.replaceWith(...(Array.isArray(items) ? items : []).map((item) => fill(inner, item)));
   }
   return copy;
 }
@@ -69,11 +71,13 @@ class RingBack extends HTMLElement {
       (node.dataset.when || "done") === state);
   }
 
-  // One of several answers came.
+  // One of several answers came; it may come again, from another worker.
   count(event) {
     const template = this.template("partial");
-    if (template) template.before(fill(template, event));
-    this.parts = (this.parts || new Set()).add(event.part);
+    const nodes = template ? [...fill(template, event).childNodes] : [];
+    for (const node of this.parts.get(event.part) ?? []) node.remove();
+    this.parts.set(event.part, nodes);
+    if (template) template.before(...nodes);
     for (const bar of this.querySelectorAll("progress")) {
       bar.max = event.parts;
       bar.value = this.parts.size;
@@ -82,7 +86,7 @@ class RingBack extends HTMLElement {
 
   enter(state) {
     const busy = !["done", "failed"].includes(state);
-    if (state === "waiting") this.parts = null;
+    if (state === "waiting") this.parts = new Map(); // part → what was added for it
     this.setAttribute("state", state);
     this.setAttribute("aria-busy", busy);
     for (const part of this.querySelectorAll("[data-when]:not(template)"))

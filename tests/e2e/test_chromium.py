@@ -1,20 +1,18 @@
 """A person with a browser on the broker's page: first the splash, then the quote."""
 
 import os
-import sys
-import urllib.request
 
 import pytest
-from peers.process import ROOT, free_port, patience, wait_until
+from peers.process import patience, wait_until
 
 if not (os.path.exists("/usr/bin/chromium") and os.path.exists("/usr/bin/chromedriver")):
     pytest.skip("Chromium is not on this machine", allow_module_level=True)
 
 from peers.browser import Browser  # noqa: E402
+from peers.examples import Examples  # noqa: E402
 
 # Long enough for a page to be looked at, shorter than the service's timeout.
 WHILE = min(patience(3), 6)
-BROKER = ROOT / "notifier" / "web" / "examples" / "broker"
 
 
 @pytest.fixture
@@ -24,46 +22,14 @@ def browser(folder):
     browser.quit()
 
 
-class Broker:
-    """The demo's web app and exchange, with the daemons of the test."""
-
-    def __init__(self, processes, redis, service, worker, notifier, delay, failures=0):
-        exchange, page = free_port(), free_port()
-        self.processes = processes
-        self.redis = redis
-        self.url = f"http://127.0.0.1:{page}"
-        definition = (BROKER / "services" / "stock-quote.yaml").read_text()
-        service.write("stock-quote", definition.replace(":9000", f":{exchange}"))
-        worker()
-        self.notifier = notifier()
-        processes.start([sys.executable, BROKER / "exchange.py", "--port", exchange,
-                         "--delay", delay, "--failures", failures], "exchange")  # fmt: skip
-        processes.start(
-            [sys.executable, BROKER / "webapp.py", "--port", page,
-             "--redis", redis.url, "--notifier", self.notifier.url], "webapp",
-        )  # fmt: skip
-        for url in (f"http://127.0.0.1:{exchange}/", self.url + "/broker.css"):
-            wait_until(lambda: self.answers(url), what=url)
-
-    @staticmethod
-    def answers(url):
-        try:
-            urllib.request.urlopen(url, timeout=5)
-        except urllib.error.HTTPError:
-            return True
-        except OSError:
-            return False
-        return True
-
-
 @pytest.fixture
 def broker(processes, redis, service, worker, notifier):
-    return lambda delay, **more: Broker(processes, redis, service, worker, notifier, delay, **more)
+    return lambda delay: Examples(processes, redis, service, worker, notifier, delay)
 
 
 def test_splash_then_quote(broker, browser):
     app = broker(WHILE)
-    browser.get(app.url + "/?symbol=NOVA")
+    browser.get(app.url + "broker/?symbol=NOVA")
     assert "Asking the exchange" in browser.text("#hero") and browser.count(".splash") == 5
     assert browser.text(".price") == ""
     browser.shot("1-splash")
@@ -85,8 +51,8 @@ def test_splash_then_quote(broker, browser):
 
 
 def test_trouble_is_told_and_can_be_tried_again(broker, browser):
-    app = broker("0", failures=0)
-    browser.get(app.url + "/?symbol=HALT")
+    app = broker("0")
+    browser.get(app.url + "broker/?symbol=HALT")
     wait_until(lambda: browser.count(".splash") == 0, 20, "all answers")
     assert "interrupted" in browser.text("#hero")
     browser.shot("6-trouble")
@@ -95,7 +61,7 @@ def test_trouble_is_told_and_can_be_tried_again(broker, browser):
     browser.driver.find_element("css selector", "#hero button").click()
     wait_until(lambda: len(app.redis.terminal(channel)) == 2, what="the second answer")
     wait_until(lambda: "Ask again" in browser.text("#hero"), what="the page to tell it")
-    browser.get(app.url + "/?symbol=NOPE")
+    browser.get(app.url + "broker/?symbol=NOPE")
     wait_until(lambda: "no such share" in browser.text("#hero"), what="the answer")
     assert browser.complaints() == []
 
@@ -103,11 +69,11 @@ def test_trouble_is_told_and_can_be_tried_again(broker, browser):
 def test_the_notifier_restarts_under_the_page(broker, browser, notifier):
     """The page keeps waiting, comes back by itself, and misses nothing."""
     app = broker(WHILE)
-    browser.get(app.url + "/?symbol=NOVA")
+    browser.get(app.url + "broker/?symbol=NOVA")
     assert browser.count(".splash") == 5
     app.notifier.kill()
     port = app.notifier.port
-    again = notifier(listen=[f"127.0.0.1:{port}"], wait=False)
+    again = notifier(**app.settings, listen=[f"127.0.0.1:{port}"], wait=False)
     again.wait_line("notifier.listening")
     wait_until(lambda: browser.count(".splash") == 0, 30, "all quotes")
     assert "Novatek Optics" in browser.text("#hero")

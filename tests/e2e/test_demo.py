@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from peers.process import BUILD, ROOT, patience, wait_until
 
-DEMO = ROOT / "notifier" / "web" / "examples" / "broker" / "demo.py"
+DEMO = ROOT / "notifier" / "web" / "examples" / "demo.py"
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_jobs_life_and_the_end(demo, folder, number):
     process = demo()
     process.wait_text("Ctrl-C ends all of it", 30)
     url = re.search(r"http://127\.0\.0\.1:\d+/", process.log).group()
-    page = urllib.request.urlopen(url + "?symbol=MERO", timeout=10).read().decode()
+    page = urllib.request.urlopen(url + "broker/?symbol=MERO", timeout=10).read().decode()
     assert "Asking the exchange" in page
     for word in ("enqueued", "claimed", "calling", "(done|failed)"):
         wait_until(lambda: re.search(rf":MERO +{word} +\+", process.log), 20, word)

@@ -58,7 +58,7 @@ function showHero(quote) {
 }
 
 function link(symbol) {
-  return make("a", { href: `/?symbol=${symbol}` }, symbol);
+  return make("a", { href: `?symbol=${symbol}` }, symbol);
 }
 
 function showWatched(card, quote) {
@@ -108,10 +108,10 @@ async function wait(card, since) {
     const quote = await ringback(`${notifier}/wait/${channel}`, { onEvent, since });
     if (card === hero) showHero(quote);
     else showWatched(card, quote);
-    navigator.sendBeacon(`/shown?job=${last.job}&channel=${channel}`);
+    navigator.sendBeacon(`shown?job=${last.job}&channel=${channel}`);
   } catch (error) {
     showTrouble(card, error, async () => {
-      await fetch(`/again?channel=${channel}`, { method: "POST" });
+      await fetch(`again?channel=${channel}`, { method: "POST" });
       wait(card, last && last.id);
     });
   }

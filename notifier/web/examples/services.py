@@ -1,10 +1,12 @@
 #!/usr/bin/python3
-"""The stand-in for a slow external service: an exchange that takes seconds for a price.
+"""The stand-in for slow external services, which take seconds for an answer.
 
-    exchange.py --port 0 --delay 1-4 --failures 0.1
+    services.py --port 9000 --delay 1-4 --failures 0.1
 
-GET /v1/quotes/<SYMBOL> answers after a random time; now and then it answers 503. HALT is
-always 503, symbols that do not exist are 404. Prints the port it listens on.
+GET /v1/quotes/<SYMBOL>             an exchange; now and then it answers 503. HALT is always
+                                    503, symbols that do not exist are 404
+GET /agencies/<name>/offers?city=…  hotels of three agencies; in Atlantis the third is broken
+GET /parcels/<order>/<step>         where a parcel is
 """
 
 import argparse
@@ -41,20 +43,59 @@ def quote(symbol):
     }  # fmt: skip
 
 
-class Exchange:
+HOTELS = {
+    "meridian": ["Grand Meridian", "Meridian Park", "Meridian Station"],
+    "harbour": ["Harbour House", "The Old Customs", "Quay 9"],
+    "lantern": ["The Lantern", "Pension Iris", "Courtyard Rooms"],
+}
+STEPS = {
+    "paid": "The payment has arrived.",
+    "packed": "Your parcel is packed.",
+    "handed-over": "The carrier has it.",
+    "delivered": "It is at your door.",
+}
+
+
+class Services:
     def __init__(self, delay, failures):
         low, _, high = delay.partition("-")
         self.delay = (float(low), float(high or low))
         self.failures = failures
 
-    async def answer(self, request):
-        symbol = request.match_info["symbol"]
+    async def be_slow(self):
         await asyncio.sleep(random.uniform(*self.delay))
+
+    async def quote(self, request):
+        symbol = request.match_info["symbol"]
+        await self.be_slow()
         if symbol == "HALT" or random.random() < self.failures:
             return web.json_response({"error": "trading is interrupted"}, status=503)
         if symbol not in SHARES:
             return web.json_response({"error": f"no share {symbol}"}, status=404)
         return web.json_response({"data": {"quote": quote(symbol)}})
+
+    async def offers(self, request):
+        agency, city = request.match_info["agency"], request.query.get("city", "")
+        await self.be_slow()
+        if agency not in HOTELS:
+            raise web.HTTPNotFound
+        if city == "Atlantis" and agency == "lantern":
+            return web.json_response({"error": "maintenance"}, status=503)
+        dice = random.Random(f"{agency}{city}")
+        offers = [
+            {"hotel": hotel, "stars": "★" * dice.randint(2, 5), "price": dice.randint(58, 240),
+             "currency": "EUR"}
+            for hotel in HOTELS[agency]
+        ]  # fmt: skip
+        return web.json_response({"offers": sorted(offers, key=lambda offer: offer["price"])})
+
+    async def parcel(self, request):
+        step = request.match_info["step"]
+        await self.be_slow()
+        if step not in STEPS:
+            raise web.HTTPNotFound
+        return web.json_response({"order": request.match_info["order"], "state": step,
+                                  "text": STEPS[step]})  # fmt: skip
 
 
 def main():
@@ -64,8 +105,10 @@ def main():
     parser.add_argument("--failures", type=float, default=0.0, help="0 to 1 (default 0)")
     options = parser.parse_args()
     app = web.Application()
-    exchange = Exchange(options.delay, options.failures)
-    app.router.add_get("/v1/quotes/{symbol}", exchange.answer)
+    services = Services(options.delay, options.failures)
+    app.router.add_get("/v1/quotes/{symbol}", services.quote)
+    app.router.add_get("/agencies/{agency}/offers", services.offers)
+    app.router.add_get("/parcels/{order}/{step}", services.parcel)
     web.run_app(app, host="127.0.0.1", port=options.port, print=None, access_log=None,
                 handle_signals=True)  # fmt: skip
 

@@ -24,12 +24,12 @@ class Life:
 
     # event in a log → (the word here, the colour)
     NEWS = {
-        "broker.enqueued": ("enqueued", 36),
+        "app.enqueued": ("enqueued", 36),
         "job.claimed": ("claimed", 34),
         "job.calling": ("calling", 33),
         "job.done": ("done", 32),
         "job.failed": ("failed", 31),
-        "broker.shown": ("shown", 35),
+        "app.shown": ("shown", 35),
     }
 
     def __init__(self, quiet=False):

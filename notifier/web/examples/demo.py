@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """The demo: all parts on this machine, started here and ended here.
 
-    demo.py --build build          until Ctrl-C: the broker's page, and each job's life
+    demo.py --build build          until Ctrl-C: the example web apps, and each job's life
     demo.py --build build --once   some lookups over each transport; exit 0 when all came
 
-A private redis-server on a unix socket, the slow exchange, ringback-worker,
-ringback-notifier and the broker's web app, in a temp folder that is gone afterwards.
+A private redis-server on a unix socket, the slow services, ringback-worker,
+ringback-notifier and the web apps, in a temp folder that is gone afterwards.
 `./run demo` builds the programs and calls this.
 """
 
@@ -126,14 +126,17 @@ class Demo:
     def write_files(self):
         services = self.folder / "services"
         services.mkdir()
-        for definition in (HERE / "services").glob("*.yaml"):
-            text = definition.read_text().replace(":9000", f":{self.exchange_port}")
+        for definition in HERE.glob("*/services/*.yaml"):
+            text = definition.read_text().replace(":9000", f":{self.services_port}")
             (services / definition.name).write_text(text)
         settings = {
             "redis": {"url": f"unix://{self.socket}"},
             "worker": {"services": str(services), "metrics": "", "drain_timeout": "2s"},
             "notifier": {"listen": [f"127.0.0.1:{self.notifier_port}"],
                          "admin": [f"127.0.0.1:{self.admin_port}"],
+                         "origins": [f"http://127.0.0.1:{self.page_port}",
+                                     f"http://localhost:{self.page_port}"],
+                         "session_cookie": "shop", "echo": True,
                          "processes": 1, "drain_timeout": "1s"},
             "log": {"level": "debug"},
         }  # fmt: skip
@@ -149,8 +152,9 @@ class Demo:
         self.page_port = free_port(8000)
         self.notifier_port = free_port(8080)
         self.admin_port = free_port(self.notifier_port + 1)
-        self.exchange_port = free_port(9000)
+        self.services_port = free_port(9000)
         self.notifier = f"http://127.0.0.1:{self.notifier_port}"
+        self.admin = f"http://127.0.0.1:{self.admin_port}"
         self.write_files()
         redis = await self.start(
             "redis", "redis-server", "--port", "0", "--unixsocket", self.socket,
@@ -158,15 +162,15 @@ class Demo:
         )  # fmt: skip
         await redis.until(self.socket.exists)
         failures = "0" if self.once else "0.08"
-        exchange = await self.start("exchange", sys.executable, HERE / "exchange.py", "--port",
-                                    self.exchange_port, "--failures", failures)  # fmt: skip
+        services = await self.start("services", sys.executable, HERE / "services.py", "--port",
+                                    self.services_port, "--failures", failures)  # fmt: skip
         worker = await self.start("worker", self.build / "ringback-worker", "-c", self.config)
         notifier = await self.start("notifier", self.build / "ringback-notifier", "-c", self.config)
         page = await self.start(
-            "webapp", sys.executable, HERE / "webapp.py", "--port", self.page_port,
-            "--redis", f"unix://{self.socket}", "--notifier", self.notifier,
+            "webapp", sys.executable, HERE / "webapps.py", "--port", self.page_port,
+            "--redis", f"unix://{self.socket}", "--notifier", self.notifier, "--admin", self.admin,
         )  # fmt: skip
-        await exchange.until(lambda: self.accepts(self.exchange_port))
+        await services.until(lambda: self.accepts(self.services_port))
         await worker.until(lambda: ("worker", "worker.ready") in self.ready)
         await notifier.until(lambda: ("notifier", "notifier.listening") in self.ready
                              and self.accepts(self.notifier_port))  # fmt: skip
@@ -176,7 +180,8 @@ class Demo:
     def greet(self):
         job = '{"service":"stock-quote","params":{"symbol":"MERO"},"channel":"me"}'
         print(f"""
-  The broker's page    http://127.0.0.1:{self.page_port}/
+  The example pages    http://127.0.0.1:{self.page_port}/
+  The operator's page  {self.admin}/
 
   In other terminals   {self.build}/ringback -c {self.config} listen me
                        redis-cli -s {self.socket} RPUSH ringback:queue:default '{job}'
