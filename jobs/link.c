@@ -323,6 +323,7 @@ struct rb_link *rb_link_new(struct ev_loop *loop, const struct rb_link_options *
         .name = options->name,
         .connect_timeout_ms = options->connect_timeout_ms,
         .max_reply_bytes = MAX_REPLY_BYTES,
+        .urgent = options->urgent,
     };
     if (queue_has_room(&link->sent) && queue_has_room(&link->refused))
         link->connection = rb_redis_connection_new(loop, &connection, &events, link);

@@ -47,6 +47,7 @@ struct rb_link_options {
     int64_t command_timeout_ms; /* default of a command */
     rb_link_state_fn *on_state; /* may be NULL */
     void *ctx;                  /* for on_state */
+    bool urgent;                /* written to before the other links of a turn */
 };
 
 /* Starts connecting from the loop. NULL when out of memory. */

@@ -432,7 +432,7 @@ rb_redis_connection_new(struct ev_loop *loop,
     ev_prepare_init(&c->turn, on_turn);
     c->readable.data = c->writable.data = c->timer.data = c->turn.data = c;
     /* Behind all others, so that what they ask for goes out before the loop waits. */
-    ev_set_priority(&c->turn, EV_MINPRI);
+    ev_set_priority(&c->turn, options->urgent ? EV_MINPRI + 1 : EV_MINPRI);
     ev_prepare_start(loop, &c->turn);
     c->state = WAITING;
     set_timer(c, rb_clock_ms());

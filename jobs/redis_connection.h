@@ -39,6 +39,7 @@ struct rb_redis_connection_options {
     const char *name;                       /* borrowed; CLIENT SETNAME and the log */
     int64_t connect_timeout_ms; /* for lookup, connect and greeting together */
     size_t max_reply_bytes;     /* a larger reply breaks the connection */
+    bool urgent;                /* writes before the others of a turn do */
 };
 
 /* Starts from the loop. NULL when out of memory. `events` is borrowed. */

@@ -196,6 +196,7 @@ static bool make_parts(struct running *r) {
         .command_timeout_ms = s->redis.command_timeout,
         .on_state = on_link,
         .ctx = w,
+        .urgent = true, /* an event before the wait for the next job */
     };
     w->stats = rb_stats_new(r->options->metrics);
     if (!w->stats)
