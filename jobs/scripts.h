@@ -22,6 +22,7 @@ extern const struct rb_script rb_script_promote;
 extern const struct rb_script rb_script_reap;
 extern const struct rb_script rb_script_bury;
 extern const struct rb_script rb_script_cancel;
+extern const struct rb_script rb_script_enqueue_once;
 extern const struct rb_script rb_script_hasten;
 extern const struct rb_script rb_script_exhume;
 extern const struct rb_script rb_script_pause;

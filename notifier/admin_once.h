@@ -7,6 +7,8 @@
 #include <stdbool.h>
 
 #include "config/status.h"
+#include "jobs/link.h"
+#include "jobs/name.h"
 #include "notifier/exchange.h"
 #include "notifier/fingerprint.h"
 
@@ -28,6 +30,25 @@ RB_MUST_CHECK bool rb_once_read(struct rb_exchange *exchange, const char *purpos
 
 /* Answers 422: the key was used for another request. */
 void rb_once_differs(struct rb_exchange *exchange);
+
+/* A job that was asked for under a key. */
+struct rb_once_job {
+    char id[RB_JOB_ID_MAX + 1];
+    char channel[RB_CHANNEL_MAX + 1];
+};
+
+/* Asks what is remembered, a string or nothing; and queues the job unless something is,
+ * which gives what is remembered then. fn as rb_link_call calls it. */
+void rb_once_recall(struct rb_server *server, const struct rb_once *once,
+                    rb_link_reply_fn *fn, void *ctx);
+void rb_once_enqueue(struct rb_server *server, const struct rb_once *once,
+                     const struct rb_once_job *job, struct rb_text queue,
+                     struct rb_text json, rb_link_reply_fn *fn, void *ctx);
+
+/* Reads what is remembered. RB_REFUSED: it is of another request. RB_INVALID. */
+RB_MUST_CHECK enum rb_status rb_once_job_parse(const struct rb_once *once,
+                                               struct rb_text remembered,
+                                               struct rb_once_job *job);
 
 #define RB_ONCE_REPLAYED "Idempotency-Replayed: true\r\n"
 

@@ -331,3 +331,56 @@ def test_without_scripts_there_is_no_once(redis, notifier):
     problem(ask(started.admin + "/publish/c", "POST", key("k"), "{}"), 501)
     told = batch(started, [{"channel": "c"}] * 3).json()
     assert told["published"] == 3 == len(kept(redis, "c"))
+
+
+# ------------------------------------------------------------------ jobs
+
+
+def queue(redis):
+    return [json.loads(job) for job in redis.client.lrange("ringback:queue:default", 0, -1)]
+
+
+@pytest.mark.parametrize("path", ["/jobs/quote", "/jobs/quote?channel=page:1"])
+def test_a_repeated_job_is_queued_once(redis, ready, path):
+    started = ready()
+    url = started.admin + path
+    first = ask(url, "POST", key('"j-1"'), '{"symbol":"A"}')
+    assert first.status == 202 and "idempotency-replayed" not in first.headers
+    again = ask(url, "POST", key("j-1"), '{"symbol":"A"}')
+    assert again.status == 202 and again.headers["idempotency-replayed"] == "true"
+    assert again.json() == first.json() and again.headers["location"] == first.headers["location"]
+    (job,) = queue(redis)
+    assert job["id"] == first.json()["id"] and job["channel"] == first.json()["channel"]
+    problem(ask(url, "POST", key("j-1"), '{"symbol":"B"}'), 422)
+    problem(ask(started.admin + "/jobs/other", "POST", key("j-1"), '{"symbol":"A"}'), 422)
+    # A key of publishing is another one.
+    assert ask(started.admin + "/publish/c", "POST", key("j-1"), "{}").status == 200
+    assert ask(url, "POST", key("j-2"), '{"symbol":"A"}').json()["id"] != job["id"]
+    assert len(queue(redis)) == 2
+    problem(ask(url, "POST", key("a b"), "{}"), 400)
+    # What is wrong is not remembered.
+    problem(ask(url, "POST", key("j-3"), "[]"), 400)
+    assert ask(url, "POST", key("j-3"), "{}").status == 202
+
+
+def test_racing_jobs_are_one(redis, ready):
+    started = ready(processes=2)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: ask(started.admin + "/jobs/quote", "POST", key("race"), "{}"),
+                                range(24)))  # fmt: skip
+    assert {answer.status for answer in answers} == {202}
+    (job,) = queue(redis)
+    assert {answer.json()["id"] for answer in answers} == {job["id"]}
+    assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
+
+
+def test_a_repeated_job_is_waited_for(redis, service, worker, ready):
+    service.define("quote", "/v1/x", [])
+    worker()
+    started = ready()
+    headers = {**key("wait"), "Prefer": "wait=10"}
+    first = ask(started.admin + "/jobs/quote", "POST", headers, "{}")
+    again = ask(started.admin + "/jobs/quote", "POST", headers, "{}")
+    assert first.status == again.status == 200 and first.body == again.body
+    assert again.headers["idempotency-replayed"] == "true"
+    assert len(service.book()["calls"]) == 1
