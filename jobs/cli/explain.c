@@ -142,9 +142,10 @@ static void explain_limits(const struct rb_definition *d) {
         printf("    max queue time: a job that waited %s for its first call fails\n",
                duration(d->max_queue_time_ms, open));
     if (d->cancel_when_alone.grace_ms > 0)
-        printf("    cancel when alone: a job whose channel nobody has waited on for %s is "
-               "cancelled\n",
-               duration(d->cancel_when_alone.grace_ms, open));
+        printf(
+            "    cancel when alone: a job whose channel nobody has waited on for %s is "
+            "cancelled\n",
+            duration(d->cancel_when_alone.grace_ms, open));
 }
 
 static void explain_cache(const struct rb_definition *d) {
