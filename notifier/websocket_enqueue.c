@@ -171,7 +171,10 @@ static const char *read_member(const char *key, const json_t *value, struct rb_t
     }
     if (strcmp(key, "params") == 0) {
         wish->job.params = member_of(raw, RB_TEXT("params"));
-        return json_is_object(value) ? NULL : "params is an object.";
+        if (!json_is_object(value))
+            return "params is an object.";
+        /* jansson reads deeper than we do, and than most who get the params. */
+        return wish->job.params.len > 0 ? NULL : "params is nested too deeply.";
     }
     if (strcmp(key, "id") == 0) {
         wish->job.id = text_of(value);
