@@ -3,11 +3,13 @@ processes each."""
 
 import json
 import socket
+from pathlib import Path
 
 import pytest
 from peers.clients import Http, Sse, Stream, WebSocket, get, poll, post
 from peers.process import wait_until
 
+ROOT = Path(__file__).resolve().parents[2]
 ALONE = {"code": "cancelled", "message": "nobody waited for the result any more"}
 
 
@@ -384,3 +386,23 @@ def test_the_ends_without_waiters_are_counted(redis, two):
     name = "ringback_notifier_terminal_without_waiter_total"
     wait_until(lambda: metric(started[0].admin, name) == 1)
     assert metric(started[1].admin, name) == 0
+
+
+def test_a_channel_that_never_rests_keeps_no_old_ones(redis):
+    """The script of the workers sweeps receipts with their markers."""
+    script = (ROOT / "jobs/scripts/publish.lua").read_text()
+    key, meta = "ringback:ch:{c}", "ringback:ch:{c}:meta"
+    old = {f"{kind}:old{n}": at for n in range(900) for kind, at in (("t", "1-0"), ("r", "1"))}
+    now = redis.now_ms()
+    redis.client.hset(meta, mapping={**old, "t:new": f"{now}-0", "r:new": str(now)})
+
+    def publish(n):
+        event = f'{{"channel":"c","event":"done","job":"j{n}","at":1,"data":1}}'
+        redis.client.eval(script, 2, key, meta, event, f"j{n}", "1", "10", "60000", key)
+
+    for n in range(300):
+        publish(n)
+    left = redis.client.hgetall(meta)
+    for kind in ("t:old", "r:old"):
+        assert len([field for field in left if field.startswith(kind)]) < 750
+    assert left["r:new"] == str(now) and "t:j0" in left
