@@ -1,6 +1,9 @@
 /* What of the settings a running worker can take over, and how. */
 #include "worker/reload.h"
 
+#include <time.h>
+
+#include "jobs/definition_tls.h"
 #include "worker/call.h"
 #include "worker/claim.h"
 #include "worker/stats.h"
@@ -49,6 +52,21 @@ enum rb_status rb_reload_apply(struct rb_worker *w) {
     return RB_OK;
 }
 
+static void warn_of(const struct rb_definition *d, const char *leg, int64_t now_s) {
+    if (d->tls && d->tls->certificate && d->tls->valid_until < now_s)
+        rb_log(RB_LOG_WARN, "tls.certificate_expired", RB_S("service", d->service),
+               RB_S("call", leg));
+}
+
+void rb_reload_warn(const struct rb_services *services, int64_t now_s) {
+    for (size_t i = 0; i < rb_services_count(services); i++) {
+        const struct rb_definition *d = rb_services_at(services, i);
+        warn_of(d, "", now_s);
+        for (size_t k = 0; k < d->calls.count; k++)
+            warn_of(d->calls.legs[k].definition, d->calls.legs[k].name, now_s);
+    }
+}
+
 static void on_fixed_change(void *ctx, const char *key) {
     (void)ctx;
     rb_log(RB_LOG_WARN, "worker.needs_restart", RB_S("key", key));
@@ -91,4 +109,5 @@ void rb_reload(struct rb_worker *w, const struct rb_worker_options *options) {
     rb_ticks_run(w);
     rb_log(RB_LOG_INFO, "worker.reloaded", RB_I("services", rb_services_count(services)),
            RB_I("max_in_flight", w->limit));
+    rb_reload_warn(services, time(NULL));
 }

@@ -5,6 +5,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "config/clock.h"
 #include "config/process.h"
@@ -293,6 +294,7 @@ int rb_worker_run(const struct rb_worker_options *options) {
     rb_log(RB_LOG_INFO, "worker.started", RB_S("version", RINGBACK_VERSION),
            RB_S("claim", w->mode->name), RB_S("config", w->settings->file),
            RB_I("processes", w->settings->worker.processes));
+    rb_reload_warn(w->services, time(NULL));
     rb_drain_link(w, false);
     ev_run(w->loop, 0);
     code = rb_drain_exit_code(w);

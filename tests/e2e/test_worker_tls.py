@@ -69,7 +69,7 @@ def refused(event):
     return event["error"]["message"]
 
 
-def identity(authority, name, folder=None):
+def identity(authority, name):
     certificate, key = authority.issue(name)
     return {"ca": authority.certificate, "certificate": certificate, "key": key}
 
@@ -199,6 +199,22 @@ def test_sighup_takes_what_was_renewed(authority, https, define, worker, ask, fo
     assert "client.key: the key is not the certificate's" in daemon.log
     assert ask("quote")["data"]["client"] == "second"
     assert "PRIVATE KEY" not in daemon.log
+
+
+def test_an_expired_client_certificate_is_told(authority, https, define, worker, ask):
+    """The service is its judge; the operator is warned."""
+    peer = https(authority.server(clients=True))
+    names = ("ca", "certificate", "key")
+    old = dict(zip(names, (authority.certificate, *authority.issue("old", days=-1))))
+    define("old", peer, old)
+    define("fresh", peer, identity(authority, "fresh"))
+    daemon = worker()
+    assert daemon.wait_line("tls.certificate_expired")["service"] == "old"
+    assert ask("old")["event"] == "failed"
+    assert ask("fresh")["event"] == "done"
+    assert len(daemon.lines("tls.certificate_expired")) == 1
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: len(daemon.lines("tls.certificate_expired")) == 2)
 
 
 def test_each_of_several_calls_has_its_own(authority, https, service, worker, ask):
