@@ -109,12 +109,12 @@ enum rb_status rb_websocket_restore(void *ctx, struct rb_text packed,
     return rb_deflate_restore(c->server->deflate, packed, max, data);
 }
 
-static const struct rb_ws_events events = {.on_frame = on_frame,
-                                           .on_message = on_message,
+static const struct rb_ws_events events = {.on_message = on_message,
                                            .on_ping = rb_websocket_on_ping,
                                            .on_pong = rb_websocket_on_pong,
                                            .on_close = rb_websocket_on_close,
-                                           .restore = rb_websocket_restore};
+                                           .restore = rb_websocket_restore,
+                                           .on_frame = on_frame};
 
 void rb_websocket_feed(struct rb_connection *c, struct rb_ws_state **state, char *bytes,
                        size_t len, const struct rb_ws_events *handlers) {

@@ -40,7 +40,6 @@ struct rb_ws_state; /* a partly received frame or message */
 /* Borrowed bytes. A callback returns false to stop the feeding (the connection is
  * doomed). */
 struct rb_ws_events {
-    bool (*on_frame)(void *ctx); /* a header is whole; NULL: nobody counts them */
     bool (*on_message)(void *ctx, enum rb_ws_opcode opcode, struct rb_text data);
     bool (*on_ping)(void *ctx, struct rb_text data);
     bool (*on_pong)(void *ctx, struct rb_text data);
@@ -49,6 +48,8 @@ struct rb_ws_events {
      * until the next call. RB_INVALID, RB_TOO_LARGE or RB_NOMEM. NULL: compression was
      * not agreed on, and such a message breaks the protocol. */
     enum rb_status (*restore)(void *ctx, struct rb_text packed, struct rb_text *data);
+    /* A frame begins: its header is whole and legal. NULL: nobody counts them. */
+    bool (*on_frame)(void *ctx);
 };
 
 /* Feeds bytes (unmasked in place). RB_OK: all taken, or a callback stopped it, or a close

@@ -42,8 +42,10 @@ static bool on_close(void *ctx, uint16_t code, struct rb_text reason) {
 /* cuts: sizes of the pieces, used around and around. */
 static uint16_t hear(struct heard *h, const uint8_t *data, size_t size,
                      const uint8_t *cuts, size_t cut_count) {
-    static const struct rb_ws_events events = {on_message, on_ping, on_pong, on_close,
-                                               NULL};
+    static const struct rb_ws_events events = {.on_message = on_message,
+                                               .on_ping = on_ping,
+                                               .on_pong = on_pong,
+                                               .on_close = on_close};
     struct rb_ws_state *state = NULL;
     enum rb_status status = RB_OK;
     uint16_t code = 0;

@@ -101,39 +101,39 @@ static void test_lines(void **state) {
 }
 
 static void test_malformed_lines(void **state) {
-    static const char *const lines[] = {
-        "GET / HTTP/1.1\r\n",
-        "proxy TCP4 192.0.2.1 192.0.2.2 1024 80\r\n",
-        "PROXY  TCP4 192.0.2.1 192.0.2.2 1024 80\r\n",
-        "PROXY TCP4  192.0.2.1 192.0.2.2 1024 80\r\n",
-        "PROXY TCP4 192.0.2.1 192.0.2.2 1024 80 \r\n",
-        "PROXY TCP4 192.0.2.1 192.0.2.2 1024 80\n",
-        "PROXY TCP4 192.0.2.1 192.0.2.2 1024 80\rx",
-        "PROXY TCP4 192.0.2.1 192.0.2.2 1024\r\n",
-        "PROXY TCP4 192.0.2.1 192.0.2.2\r\n",
-        "PROXY TCP4 192.0.2.1 192.0.2.2 1024 80 90\r\n",
-        "PROXY TCP4 192.0.2.256 192.0.2.2 1024 80\r\n",
-        "PROXY TCP4 192.0.2 192.0.2.2 1024 80\r\n",
-        "PROXY TCP4 192.0.2.1 ::1 1024 80\r\n",
-        "PROXY TCP4 2001:db8::1 ::1 1024 80\r\n",
-        "PROXY TCP6 192.0.2.1 192.0.2.2 1024 80\r\n",
-        "PROXY TCP6 2001:db8::1%lo ::1 1024 80\r\n",
-        "PROXY TCP4 192.0.2.1 192.0.2.2 65536 80\r\n",
-        "PROXY TCP4 192.0.2.1 192.0.2.2 01024 80\r\n",
-        "PROXY TCP4 192.0.2.1 192.0.2.2 -1 80\r\n",
-        "PROXY TCP4 192.0.2.1 192.0.2.2 +1 80\r\n",
-        "PROXY TCP4 192.0.2.1 192.0.2.2 1024 100000\r\n",
-        "PROXY UDP4 192.0.2.1 192.0.2.2 1024 80\r\n",
-        "PROXY UNKNOWNS\r\n",
-        "PROXY unknown\r\n",
-        "PROXY \r\n",
-        "PROXY\r\n",
-        "PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
-        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535 \r\n", /* 108 bytes */
-        "x"};
+    static const char *const lines[] = {"GET / HTTP/1.1\r\n",
+                                        "proxy TCP4 192.0.2.1 192.0.2.2 1024 80\r\n",
+                                        "PROXY  TCP4 192.0.2.1 192.0.2.2 1024 80\r\n",
+                                        "PROXY TCP4  192.0.2.1 192.0.2.2 1024 80\r\n",
+                                        "PROXY TCP4 192.0.2.1 192.0.2.2 1024 80 \r\n",
+                                        "PROXY TCP4 192.0.2.1 192.0.2.2 1024 80\n",
+                                        "PROXY TCP4 192.0.2.1 192.0.2.2 1024 80\rx",
+                                        "PROXY TCP4 192.0.2.1 192.0.2.2 1024\r\n",
+                                        "PROXY TCP4 192.0.2.1 192.0.2.2\r\n",
+                                        "PROXY TCP4 192.0.2.1 192.0.2.2 1024 80 90\r\n",
+                                        "PROXY TCP4 192.0.2.256 192.0.2.2 1024 80\r\n",
+                                        "PROXY TCP4 192.0.2 192.0.2.2 1024 80\r\n",
+                                        "PROXY TCP4 192.0.2.1 ::1 1024 80\r\n",
+                                        "PROXY TCP4 2001:db8::1 ::1 1024 80\r\n",
+                                        "PROXY TCP6 192.0.2.1 192.0.2.2 1024 80\r\n",
+                                        "PROXY TCP6 2001:db8::1%lo ::1 1024 80\r\n",
+                                        "PROXY TCP4 192.0.2.1 192.0.2.2 65536 80\r\n",
+                                        "PROXY TCP4 192.0.2.1 192.0.2.2 01024 80\r\n",
+                                        "PROXY TCP4 192.0.2.1 192.0.2.2 -1 80\r\n",
+                                        "PROXY TCP4 192.0.2.1 192.0.2.2 +1 80\r\n",
+                                        "PROXY TCP4 192.0.2.1 192.0.2.2 1024 100000\r\n",
+                                        "PROXY UDP4 192.0.2.1 192.0.2.2 1024 80\r\n",
+                                        "PROXY UNKNOWNS\r\n",
+                                        "PROXY unknown\r\n",
+                                        "PROXY \r\n",
+                                        "PROXY\r\n",
+                                        "x"};
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         is(lines[i], strlen(lines[i]), "bad");
+    is(BYTES("PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+             "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535 \r\n"),
+       "bad"); /* 108 bytes */
     is(BYTES("PROXY TCP4 192.0.2.1\0 192.0.2.2 1024 80\r\n"), "bad");
 }
 

@@ -46,7 +46,10 @@ static bool on_close(void *ctx, uint16_t code, struct rb_text reason) {
     return note(h, "", reason);
 }
 
-static const struct rb_ws_events events = {on_message, on_ping, on_pong, on_close, NULL};
+static const struct rb_ws_events events = {.on_message = on_message,
+                                           .on_ping = on_ping,
+                                           .on_pong = on_pong,
+                                           .on_close = on_close};
 
 /* A small generator of our own, so that a failure comes again on the next run. */
 static uint64_t seed = 42;

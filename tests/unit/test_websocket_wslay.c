@@ -125,8 +125,10 @@ static unsigned ask_wslay(struct heard *h) {
 }
 
 static unsigned ask_us(struct heard *h, struct rb_buffer *wire) {
-    static const struct rb_ws_events events = {on_message, on_ping, on_pong, on_close,
-                                               NULL};
+    static const struct rb_ws_events events = {.on_message = on_message,
+                                               .on_ping = on_ping,
+                                               .on_pong = on_pong,
+                                               .on_close = on_close};
     struct rb_ws_state *state = NULL;
     uint16_t code = 0;
     if (rb_ws_feed(&state, wire->at, wire->len, MAX_MESSAGE, &events, h, &code) == RB_OK)
