@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/process.h"
 #include "jobs/envelope.h"
 #include "jobs/name.h"
 #include "worker/alone.h"
@@ -18,7 +17,6 @@
 #include "worker/unique.h"
 #include "worker/worker.h"
 
-#define PAUSED_MS 4000 /* about so long the jobs of a paused service are put aside */
 
 /* The definition's channel, for a job that names none. False when the flight is over. */
 static bool find_channel(struct rb_flight *f, const json_t *params) {
@@ -77,8 +75,7 @@ static void look_at_time(struct rb_flight *f, const struct rb_envelope *envelope
     else if (f->job.run_at > unix_ms)
         rb_finish_park(f, f->job.run_at);
     else if (rb_cancels_pause(w, f))
-        rb_finish_park(f, unix_ms + PAUSED_MS / 2 +
-                              (int64_t)(rb_process_random() % PAUSED_MS));
+        rb_finish_park(f, unix_ms + rb_cancels_pause_ms(w));
     else if (f->job.unique)
         rb_unique_take(f);
     else

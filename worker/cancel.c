@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "config/process.h"
 #include "jobs/pause.h"
 #include "jobs/subscriber.h"
 #include "worker/claim.h"
@@ -13,7 +14,9 @@
 #include "worker/worker.h"
 
 #define PROBE_MS 10000
-#define MARGIN_MS 60000 /* by which clocks and answers may be late */
+#define PAUSED_MS 2000   /* so long at least a job of a paused service is put aside */
+#define LOOKS_PER_S 1000 /* of such jobs */
+#define MARGIN_MS 60000  /* by which clocks and answers may be late */
 
 struct rb_cancels {
     struct rb_subscriber *subscriber;
@@ -22,6 +25,7 @@ struct rb_cancels {
     bool asking;
     int64_t asked_ms; /* unix ms of the last question, and of the last one answered: */
     int64_t heard_ms; /* what is older was heard of */
+    int64_t paused_until_ms; /* when the last of those put aside looks again */
 };
 
 void rb_cancels_end(struct rb_flight *f) {
@@ -144,6 +148,17 @@ void rb_cancels_claimed(struct rb_worker *w, const struct redisReply *ids,
 
 bool rb_cancels_pause(const struct rb_worker *w, const struct rb_flight *f) {
     return rb_pause_has(w->cancels->paused, RB_PAUSE_SERVICE, rb_text_of(f->job.service));
+}
+
+/* A few look again soon; of a long backlog a thousand a second, at a few percent of a
+ * core, whatever its length. */
+int64_t rb_cancels_pause_ms(struct rb_worker *w) {
+    struct rb_cancels *cancels = w->cancels;
+    if (cancels->paused_until_ms < w->now_ms + PAUSED_MS)
+        cancels->paused_until_ms = w->now_ms + PAUSED_MS;
+    cancels->paused_until_ms += 1000 / LOOKS_PER_S;
+    return cancels->paused_until_ms - w->now_ms +
+           (int64_t)(rb_process_random() % PAUSED_MS);
 }
 
 bool rb_cancels_has(const struct rb_worker *w, const struct rb_flight *f) {

@@ -24,6 +24,8 @@ bool rb_cancels_has(const struct rb_worker *w, const struct rb_flight *f);
 
 /* Is its service paused? */
 bool rb_cancels_pause(const struct rb_worker *w, const struct rb_flight *f);
+/* For how long it is put aside then. */
+int64_t rb_cancels_pause_ms(struct rb_worker *w);
 
 /* The link for commands is of use again. */
 void rb_cancels_resume(struct rb_worker *w);

@@ -299,18 +299,22 @@ static void on_parked(void *ctx, enum rb_status status, const struct redisReply 
 
 void rb_held_park(struct rb_flight *f) {
     struct rb_worker *w = f->worker;
-    struct rb_key held, due;
+    struct rb_key held, due, cancelled, retry;
     char number[NUMBER_MAX], until[NUMBER_MAX], attempts[NUMBER_MAX], last[NUMBER_MAX];
     rb_key_held(&w->keys, rb_lease_id(w->lease), &held);
     rb_key_due(&w->keys, &due);
     snprintf(number, sizeof number, "%llu", (unsigned long long)f->claim);
     snprintf(until, sizeof until, "%lld", (long long)f->park_until);
     snprintf(attempts, sizeof attempts, "%lld", (long long)f->attempts);
-    const struct rb_text keys[] = {rb_key_text(&held), rb_key_text(&due)};
+    rb_key_cancelled(&w->keys, &cancelled);
+    rb_key_retry(&w->keys, rb_text(NULL, 0), &retry);
+    const struct rb_text keys[] = {rb_key_text(&held), rb_key_text(&due),
+                                   rb_key_text(&cancelled)};
     snprintf(last, sizeof last, "%lld", (long long)rb_flight_until_ms(f));
     const struct rb_text args[] = {rb_text_of(number), rb_text_of(until),
-                                   rb_text_of(attempts), rb_text_of(last)};
-    rb_link_script(w->link, &rb_script_park, 2, keys, 4, args, on_parked, f);
+                                   rb_text_of(attempts), rb_text_of(last),
+                                   rb_text_of(f->id), rb_key_text(&retry)};
+    rb_link_script(w->link, &rb_script_park, 3, keys, 6, args, on_parked, f);
 }
 
 static void on_noted(void *ctx, enum rb_status status, const struct redisReply *reply) {

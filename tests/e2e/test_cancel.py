@@ -1,10 +1,14 @@
 """Cancelled jobs: whatever they were doing, they end once, as failed and cancelled, and one
 that was not begun before never is."""
 
+from pathlib import Path
+
 import pytest
 from peers.clients import ask, post
 from peers.process import wait_until
 from peers.redis_proxy import RedisProxy
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "jobs" / "scripts"
 
 
 def quote(channel, **more):
@@ -81,6 +85,21 @@ def test_a_scheduled_one_ends_now(redis, service, worker, ringback):
     assert_cancelled(redis, "c1100", "j1100")
     assert redis.client.zcard("ringback:due") == 1198
     assert service.book()["total"] == 0
+
+
+def test_one_that_is_being_put_aside(redis):
+    """Cancelled before it came to due: it goes to its queue, and is told there."""
+    script = redis.client.register_script((SCRIPTS / "park.lua").read_text())
+    keys = ["ringback:held:w", "ringback:due", "ringback:cancelled"]
+    for n, id in enumerate(["j", "k"]):
+        redis.client.hset(keys[0], n, f"rb1 id={id} queue=q deliveries=0 at=1\n{{}}")
+    redis.client.zadd(keys[2], {"j": 1})
+    for n, id in enumerate(["j", "k"]):
+        script(keys, [n, redis.now_ms() + 60000, 2, 0, id, "ringback:retry:"])
+    assert redis.client.lrange("ringback:retry:q", 0, -1) == [
+        "rb1 id=j queue=q deliveries=0 at=1 attempts=2\n{}"]  # fmt: skip
+    assert "id=k" in redis.client.zrange("ringback:due", 0, -1)[0]
+    assert not redis.client.exists(keys[0])
 
 
 def test_one_that_waits_for_its_retry(redis, service, worker, ringback):
