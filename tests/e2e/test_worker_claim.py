@@ -65,14 +65,26 @@ def test_a_push_to_each_queue_wakes(redis, service, worker, claim):
         assert time.monotonic() - asked < patience(0.5)
 
 
+def wait_beats(redis, count):
+    """Waits for so many heartbeats of the one worker."""
+    seen = set()
+
+    def look():
+        seen.add(redis.client.zrange("ringback:workers", 0, -1, withscores=True)[0][1])
+        return len(seen) > count
+
+    wait_until(look, 10, f"{count} heartbeats", interval=0.05)
+
+
 def test_an_idle_worker_is_idle(redis, service, worker):
     service.define("quote", "/")
-    daemon = worker(lease="30s")
-    commands = int(redis.client.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0))
+    daemon = worker(lease="5s")
+    wait_beats(redis, 1)
+    before = redis.client.info("commandstats")["cmdstat_evalsha"]["calls"]
     used = daemon.cpu_seconds()
-    time.sleep(3)
-    after = int(redis.client.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0))
-    assert after - commands <= 4
+    wait_beats(redis, 3)
+    after = redis.client.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert after - before <= 3 * 2 + 4  # at each beat the heartbeat and a look at the queues
     assert daemon.cpu_seconds() - used < 0.05 * patience(1)
 
 

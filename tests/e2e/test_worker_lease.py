@@ -172,7 +172,7 @@ def test_redis_is_gone_for_longer_than_the_lease(redis, service, worker):
     service.wait_open(50)
     redis.kill()
     service.open("g")
-    time.sleep(1.5)
+    time.sleep(1.5)  # the lease runs on Redis's clock, which nobody can ask now
     redis.start()
     assert all(e["event"] == "done" for e in ends(redis, 50))
     assert daemon.lines("worker.fenced")
@@ -210,20 +210,22 @@ def test_redis_loses_everything(redis, service, worker):
 
 
 class DeafProxy(RedisProxy):
-    """What Redis is told arrives; what it answers on the link for commands does not, while
-    `deaf`."""
+    """What Redis is told arrives; what it answers on the links for commands that are open at
+    fall_deaf() does not."""
 
     def __init__(self, redis):
-        self.deaf = False
-        self.command_links = set()
+        self.deaf, self.command_links = set(), set()
         super().__init__(redis)
+
+    def fall_deaf(self):
+        self.deaf = set(self.command_links)
 
     def _pass(self, source, target, asked):
         try:
             while data := source.recv(65536):
                 if asked and b"\r\nringback-worker\r\n" in data:
                     self.command_links.add(target)
-                if asked or not (self.deaf and source in self.command_links):
+                if asked or source not in self.deaf:
                     target.sendall(data)
         except OSError:
             pass
@@ -236,11 +238,10 @@ def test_a_claim_whose_answer_is_lost(redis, service, worker):
     try:
         daemon = worker({"redis": {"url": proxy.url, "command_timeout": "500ms"}}, lease="10s")
         wait_until(lambda: redis.client.info("clients")["blocked_clients"] == 2)
-        proxy.deaf = True
+        proxy.fall_deaf()
         redis.push(*(quote(f"c{n}", id=f"job-{n}") for n in range(30)))
         wait_until(lambda: redis.client.keys("ringback:held:*"), 10, "the claim to arrive")
-        proxy.deaf = False
-        proxy.cut()
+        proxy.cut()  # and the answer with it, also if it is still on its way to the proxy
         assert all(e["event"] == "done" for e in ends(redis, 30))
         assert int(daemon.lines("worker.gave_back_unknown")[0]["jobs"]) == 30
         assert service.book()["total"] == 30
@@ -265,9 +266,10 @@ def test_a_silent_redis_is_left(redis, service, worker):
     try:
         worker({"redis": {"url": proxy.url, "command_timeout": "300ms", "connect_timeout": "300ms"}},
                lease="2s")  # fmt: skip
+        known = proxy.connections
         proxy.mode = "silent"
         redis.push(quote("c0"))
-        time.sleep(0.5)
+        wait_until(lambda: proxy.connections > known, 10, "the silent link to be replaced")
         proxy.mode = "forward"
         assert ends(redis, 1)[0]["event"] == "done"
     finally:
