@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from peers.clients import Http, Sse, Stream, WebSocket, get, poll, post
-from peers.process import wait_until
+from peers.process import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 ALONE = {"code": "cancelled", "message": "nobody waited for the result any more"}
@@ -125,9 +125,12 @@ def test_who_asks_for_the_result_is_none_of_them(redis, two):
 def test_one_in_flight_is_broken_off(redis, service, worker, claim):
     service.define("quote", "/?gate=g", cancel_when_alone={"grace": "1s"})
     redis.push(quote("c", id="j"))  # queued before there is a worker
-    started = worker(claim=claim)
+    port = free_port()
+    started = worker(claim=claim, metrics=f"127.0.0.1:{port}")
     service.wait_open(1)
     assert_alone(redis, "c", "j")
+    name = "ringback_worker_alone_cancelled_total"
+    wait_until(lambda: metric(f"http://127.0.0.1:{port}", name) == 1)
     service.wait_open(0)
     started.process.wait_line("job.alone")
     assert not redis.client.keys("ringback:held:*") and not redis.client.exists("ringback:dead")

@@ -110,6 +110,25 @@ def test_all_transports(redis, secure):
     assert ws.rest() == b""
 
 
+def test_a_receipt(redis, secure):
+    """What OpenSSL has handed to the kernel is written, by whichever transport."""
+    daemon = secure(receipts=True)
+    end = {"event": "done", "job": "j", "data": "x" * 100_000}
+    for channel, client in (("c", WebSocket(daemon.url, "c")), ("d", Sse(daemon.url, "d"))):
+        heard(redis, channel)
+        redis.client.hset(f"ringback:ch:{{{channel}}}:meta", "t:j", "1-0")
+        redis.publish(channel, end)
+        assert client.event()["job"] == "j"
+        url = f"{daemon.admin}/channels/{channel}"
+        wait_until(lambda: get(url).json()["receipts"][0]["delivered_at"])  # noqa: B023
+        client.close()
+    redis.client.hset("ringback:ch:{e}:meta", "t:j", "1-0")
+    redis.publish("e", end)
+    assert poll(daemon.url, "e").json()["events"][0]["job"] == "j"
+    url = f"{daemon.admin}/channels/e"
+    wait_until(lambda: get(url).json()["receipts"][0]["delivered_at"])
+
+
 def test_large_messages_both_ways(secure):
     client = WebSocket(secure(echo=True, max_message="8MiB").url, path="/echo", timeout=30)
     for size in (1, 16383, 16384, 16385, 65536, 3_000_000):
