@@ -72,6 +72,14 @@ local function sweep(id)
     call('HSET', meta, 'sweep', scan[1])
 end
 
+local once = KEYS[3]
+if once then
+    local id = call('GET', once)
+    if id then
+        return {id}
+    end
+end
+
 local known = call('HMGET', meta, 'last', marker)
 local before = known[1]
 if job ~= '' and known[2] then
@@ -101,6 +109,9 @@ else
     if before then
         sweep(id)
     end
+end
+if once then
+    call('SET', once, id, 'PX', ARGV[7])
 end
 call('PEXPIRE', stream, ARGV[5])
 call('PEXPIRE', meta, string.format('%d', meta_ttl))
