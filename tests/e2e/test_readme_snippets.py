@@ -71,11 +71,30 @@ def test_the_definition(service, ringback):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_links():
-    """Every page and file that the READMEs point to is there."""
-    for page in ROOT.glob("*.md"):
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} points to {target}"
+PAGES = [page for page in ROOT.glob("**/*.md")
+         if not {"build", "artifacts", "node_modules"} & {part.split("-")[0] for part in page.parts}]  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links(page):
+    """Every page, file and heading that a page points to is there."""
+    for target in re.findall(r"\]\(([^):]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), f"{page.name} points to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+            anchors = [re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings]
+            assert anchor in anchors, f"{page.name} points to {target}"
+
+
+def test_the_tests_that_are_named():
+    """jobs/GUARANTEES.md names tests that there are."""
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "jobs" / "GUARANTEES.md").read_text()))
+    tests = "\n".join(file.read_text() for file in (ROOT / "tests").glob("**/*test_*.py"))
+    there = set(re.findall(r"def (test_\w+)", tests))
+    there |= {file.stem for file in (ROOT / "tests").glob("**/test_*.*")}
+    assert len(named) > 30 and named <= there, named - there
 
 
 @pytest.mark.parametrize("outcome", ["done", "failed"])
