@@ -4,6 +4,7 @@ nothing, and need no restart."""
 import pytest
 from peers.clients import WebSocket, get, post
 from peers.process import wait_until
+from peers.redis_proxy import RedisProxy
 
 
 def quote(channel, **more):
@@ -73,6 +74,49 @@ def test_unblocked_under_blpop(redis, service, worker):
             redis.client.execute_command("CLIENT", "UNBLOCK", line.split()[0][3:], "ERROR")
     redis.push(quote("c"))
     assert done(redis, "c")["event"] == "done"
+
+
+class ForgetfulProxy(RedisProxy):
+    """Connections that blocked before forget() are lost, and nobody is told: what a firewall
+    does to those that were silent for long."""
+
+    def __init__(self, redis):
+        self.blocked, self.forgotten = set(), set()
+        super().__init__(redis)
+
+    def forget(self):
+        self.forgotten |= self.blocked
+
+    def _pass(self, source, target, asked):
+        try:
+            while data := source.recv(65536):
+                if asked and b"BLMOVE" in data:
+                    self.blocked |= {source, target}
+                if source not in self.forgotten:
+                    target.sendall(data)
+        except OSError:
+            pass
+        self._drop(source, target)
+
+
+def test_a_blocked_connection_that_is_forgotten(redis, service, worker):
+    """Noticed and replaced; until then the heartbeat looks into the queues."""
+    service.define("quote", "/")
+    proxy = ForgetfulProxy(redis)
+    try:
+        daemon = worker({"redis": {"url": proxy.url}}, lease="1s")
+        wait_until(lambda: len(proxy.blocked) == 4)
+        proxy.forget()
+        known = proxy.connections
+        redis.push(quote("c0"))
+        assert done(redis, "c0")["event"] == "done"
+        wait_until(lambda: proxy.connections >= known + 2, 20, "two new connections")
+        wait_until(lambda: len(proxy.blocked) == 8)
+        redis.push(quote("c1"))
+        assert done(redis, "c1")["event"] == "done"
+        assert not daemon.lines("worker.fenced")
+    finally:
+        proxy.close()
 
 
 def test_out_of_memory(redis, service, worker, notifier):
