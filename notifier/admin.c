@@ -5,6 +5,7 @@
 
 #include "jobs/name.h"
 #include "notifier/access.h"
+#include "notifier/asset.h"
 #include "notifier/revoke.h"
 #include "notifier/route.h"
 #include "notifier/server.h"
@@ -66,6 +67,11 @@ static void show_metrics(struct rb_exchange *x, struct rb_text name) {
     else
         rb_exchange_problem(x, 503, "Out of memory.", RB_TEXT("Retry-After: 1\r\n"));
     rb_buffer_fini(&out);
+}
+
+static void describe(struct rb_exchange *x, struct rb_text name) {
+    (void)name;
+    rb_route_asset(x, &rb_asset_openapi_json, "application/json");
 }
 
 /* Jobs are enqueued by their service, and cancelled by their id. */
@@ -134,6 +140,7 @@ static const struct route {
     {.path = "/healthz", .allow = "GET, HEAD", .get = show_health},
     {.path = "/readyz", .allow = "GET, HEAD", .get = show_readiness},
     {.path = "/metrics", .allow = "GET, HEAD", .get = show_metrics},
+    {.path = "/openapi.json", .allow = "GET, HEAD", .get = describe},
 };
 
 static const struct route *find_route(struct rb_text path, struct rb_text *rest) {

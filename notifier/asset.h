@@ -13,5 +13,6 @@ struct rb_asset {
 
 extern const struct rb_asset rb_asset_ringback_js, rb_asset_ringback_mjs;
 extern const struct rb_asset rb_asset_ring_back_js;
+extern const struct rb_asset rb_asset_openapi_json;
 
 #endif

@@ -160,7 +160,8 @@ static const struct rb_asset *find_asset(struct rb_text path) {
     return NULL;
 }
 
-static void handle_asset(struct rb_exchange *x, const struct rb_asset *asset) {
+void rb_route_asset(struct rb_exchange *x, const struct rb_asset *asset,
+                    const char *content_type) {
     const struct rb_http_request *request = rb_exchange_request(x);
     char fields[256], tag[64];
     if (!is_read(request)) {
@@ -175,8 +176,8 @@ static void handle_asset(struct rb_exchange *x, const struct rb_asset *asset) {
     if (is_known(rb_http_header(request, "if-none-match"), tag))
         rb_exchange_answer(x, 304, NULL, RB_TEXT(""), rb_text_of(fields));
     else
-        rb_exchange_answer(x, 200, "text/javascript; charset=utf-8",
-                           rb_text(asset->bytes, asset->len), rb_text_of(fields));
+        rb_exchange_answer(x, 200, content_type, rb_text(asset->bytes, asset->len),
+                           rb_text_of(fields));
 }
 
 static void handle_echo(struct rb_exchange *x) {
@@ -199,7 +200,7 @@ void rb_route_public(struct rb_exchange *x) {
     if (rb_text_starts(request->path, RB_TEXT("/wait/")))
         handle_wait(x);
     else if (asset)
-        handle_asset(x, asset);
+        rb_route_asset(x, asset, "text/javascript; charset=utf-8");
     else if (rb_text_is(request->path, "/echo") &&
              rb_exchange_server(x)->settings->notifier.echo)
         handle_echo(x);
