@@ -16,6 +16,7 @@
 #define SILENT_ONE 2u /* pings that nothing came after: 0 to 3, in two bits */
 #define SILENT_ALL 6u
 #define SILENT_MAX 4u /* two */
+#define PONG_DUE 8u   /* to our last ping: it is not counted */
 
 #define TOO_FAST_MS (2 * RB_PACE_BURST_MS)
 
@@ -73,10 +74,13 @@ static void log_too_fast(struct rb_connection *c, const char *what) {
 /* The client may send max_commands_per_second and twice as many in a burst. Beyond, its
  * commands are refused, and at the double of that it is closed. It is not left unread:
  * a page can't see that, and goes on sending into its browser's memory. */
-static bool on_frame(void *ctx) {
+static bool on_frame(void *ctx, enum rb_ws_opcode opcode) {
     struct rb_connection *c = ctx;
+    bool answers = opcode == RB_WS_PONG && c->bits & PONG_DUE;
+    if (answers)
+        c->bits &= (uint8_t)~PONG_DUE;
     int64_t max = c->server->settings->notifier.max_commands_per_second;
-    if (max == 0 ||
+    if (max == 0 || answers ||
         rb_pace_spend(&c->spent, max, c->server->now_ms, TOO_FAST_MS) < TOO_FAST_MS)
         return true;
     rb_count(c->server, RB_COUNT_CLOSED_TOO_FAST, 1);
@@ -181,7 +185,7 @@ static void timeout(struct rb_connection *c) {
         rb_connection_doom(c, RB_COUNT_CLOSED_SILENT, "does not answer");
         return;
     }
-    c->bits = (uint8_t)(c->bits + SILENT_ONE);
+    c->bits = (uint8_t)((c->bits + SILENT_ONE) | PONG_DUE);
     rb_websocket_send(c, RB_WS_PING, RB_TEXT(""));
     ping_later(c);
 }

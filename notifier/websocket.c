@@ -285,7 +285,8 @@ static uint16_t take_header(struct feed *f, char *bytes, size_t len, size_t *use
         *used = len;
         return 0;
     }
-    if (f->events->on_frame && !f->events->on_frame(f->ctx)) {
+    if (f->events->on_frame &&
+        !f->events->on_frame(f->ctx, (enum rb_ws_opcode)h.opcode)) {
         f->over = true;
         return 0;
     }

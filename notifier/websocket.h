@@ -49,7 +49,7 @@ struct rb_ws_events {
      * not agreed on, and such a message breaks the protocol. */
     enum rb_status (*restore)(void *ctx, struct rb_text packed, struct rb_text *data);
     /* A frame begins: its header is whole and legal. NULL: nobody counts them. */
-    bool (*on_frame)(void *ctx);
+    bool (*on_frame)(void *ctx, enum rb_ws_opcode opcode);
 };
 
 /* Feeds bytes (unmasked in place). RB_OK: all taken, or a callback stopped it, or a close

@@ -60,6 +60,16 @@ def test_who_goes_on_is_closed(redis, notifier, what):
     served.wait_line("websocket.too_fast", done="closed")
 
 
+def test_answers_to_pings_are_not_counted(redis, notifier):
+    client = WebSocket(notifier(max_commands_per_second=1, ping_interval="100ms").url, "page")
+
+    def event():
+        redis.publish("page", {"event": "tick"})
+        return client.event()["event"] == "tick" and client.pings >= 12
+
+    wait_until(event, 10, "twelve pings", interval=0.05)
+
+
 def test_no_limit(redis, notifier):
     client = WebSocket(notifier(max_commands_per_second=0).url, "page")
     client.send(client.frame(TEXT, '{"unsubscribe":"x"}') * 500)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import time
 
 import pytest
@@ -10,6 +9,7 @@ from peers.clients import CLOSE, Closed, Sse, WebSocket, get, post
 from peers.process import free_port, wait_until
 from peers.redis_proxy import RedisProxy
 from peers.tokens import SECRET, token
+from test_auth_hook import app, grant  # noqa: F401
 
 PRIVATE = re.compile(r"me:[A-Za-z0-9_-]{22}")
 
@@ -327,6 +327,23 @@ def test_tokens(redis, notifier, folder):
     assert refused(one, {"service": "quote"}) == "not_allowed"
     assert ask(one, {"service": "order"})["enqueued"]["channel"] == asked["channel"]
     assert WebSocket(served.url, "@me").answer.status == 401
+
+
+def test_the_hook(redis, notifier, app):  # noqa: F811
+    """The app says which services; it never learns the name of a private channel."""
+    app.answer = lambda request: grant(["page"], enqueue=["quote"])
+    served = notifier(enqueue=["*"], auth={"mode": "hook", "hook": app.url})
+    served.wait_line("feed.ready")
+    client = WebSocket(served.url, "page,@me")
+    asked = ask(client, {"service": "quote"})["enqueued"]
+    assert PRIVATE.fullmatch(asked["channel"])
+    assert refused(client, {"service": "order"}) == "not_allowed"
+    assert WebSocket(served.url, f"{asked['channel']},page").answer.status == 101
+    assert {request.path.partition("channels=")[2] for request in app.asked} == {"@me,page"}
+    app.answer = lambda request: (204, "", "")
+    assert refused(WebSocket(served.url, "@me"), {"service": "quote"}) == "not_allowed"
+    app.answer = lambda request: (403, "", "")
+    assert WebSocket(served.url, "other,@me").answer.status == 403
 
 
 # ------------------------------------------------------------------ bounds and trouble

@@ -87,8 +87,36 @@ static void listen_addresses_of_the_notifier(void **state) {
                                         NULL};
     check_all(rb_address_is_notifier_listen, right, true);
     check_all(rb_address_is_notifier_listen, wrong, false);
+    assert_false(rb_address_is_listen(RB_TEXT("127.0.0.1:80?proxy=on")));
     assert_false(rb_address_is_listen(RB_TEXT("tls://127.0.0.1:8443")));
     assert_false(rb_address_is_listen(RB_TEXT("systemd:web")));
+}
+
+static void proxies(void **state) {
+    (void)state;
+    static const char *const right[] = {"127.0.0.1:8080?proxy=on",
+                                        "[::1]:80?proxy=on",
+                                        "*:80?proxy=on",
+                                        "tls://*:8443?proxy=on",
+                                        "systemd:web?proxy=on",
+                                        "tls://systemd:web?proxy=on",
+                                        "unix:/run/x.sock?proxy=on",
+                                        "unix:/run/x.sock?mode=0660&proxy=on",
+                                        NULL};
+    static const char *const wrong[] = {"127.0.0.1:8080?proxy=off",
+                                        "127.0.0.1:8080?proxy=on ",
+                                        "127.0.0.1:8080?proxy",
+                                        "127.0.0.1:8080&proxy=on",
+                                        "127.0.0.1?proxy=on",
+                                        "127.0.0.1:8080?proxy=on?proxy=on",
+                                        "?proxy=on",
+                                        NULL};
+    check_all(rb_address_is_notifier_listen, right, true);
+    check_all(rb_address_is_notifier_listen, wrong, false);
+    struct rb_text text = RB_TEXT("unix:/run/x.sock?mode=0660&proxy=on");
+    assert_true(rb_address_take_proxy(&text));
+    assert_true(rb_text_is(text, "unix:/run/x.sock?mode=0660"));
+    assert_false(rb_address_take_proxy(&text));
 }
 
 static void origins(void **state) {
@@ -128,6 +156,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listen_addresses),
         cmocka_unit_test(listen_addresses_of_the_notifier),
+        cmocka_unit_test(proxies),
         cmocka_unit_test(origins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
