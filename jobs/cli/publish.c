@@ -4,6 +4,7 @@
 
 #include "config/clock.h"
 #include "jobs/cli/cli.h"
+#include "jobs/cli/publish_lines.h"
 #include "jobs/event.h"
 #include "jobs/json_scan.h"
 #include "jobs/name.h"
@@ -63,10 +64,18 @@ static int publish(struct rb_cli *cli, const char *channel, const char *event,
 
 static int run(struct rb_cli *cli, char **argv) {
     const char *event = "message";
-    const struct rb_cli_option options[] = {{"--event", &event, NULL},
-                                            {NULL, NULL, NULL}};
+    bool lines = false;
+    const struct rb_cli_option options[] = {
+        {"--event", &event, NULL}, {"--stdin", NULL, &lines}, {NULL, NULL, NULL}};
     char *input = NULL;
-    if (rb_cli_read(cli, options, argv) != 2)
+    size_t words = rb_cli_read(cli, options, argv);
+    if (lines && words > 0)
+        rb_cli_misuse(cli, "with --stdin each line names its channel");
+    if (lines) {
+        int failed = rb_cli_connect(cli);
+        return failed != 0 ? failed : rb_cli_publish_lines(cli);
+    }
+    if (words != 2)
         rb_cli_misuse(cli, "expected a channel and data, or - to read data from stdin");
     if (!rb_name_is_channel(rb_text_of(argv[0])))
         rb_cli_misuse(cli, "\"%s\" is no channel's name", argv[0]);
@@ -90,7 +99,7 @@ static int run(struct rb_cli *cli, char **argv) {
 
 const struct rb_verb rb_verb_publish = {
     .name = "publish",
-    .usage = "CHANNEL [--event NAME] DATA|-",
+    .usage = "CHANNEL [--event NAME] DATA|-, or --stdin",
     .summary = "Publishes an event of your own on a channel.",
     .help =
         "DATA that is JSON is the event's data as it is; other text becomes a JSON\n"
@@ -98,6 +107,10 @@ const struct rb_verb rb_verb_publish = {
         "heard it at once (a notifier process is one, whatever waits behind it).\n"
         "\n"
         "  --event NAME   the event's name, default message; `done` and `failed` end\n"
-        "                 the waiting of clients that wait until done\n",
+        "                 the waiting of clients that wait until done\n"
+        "  --stdin        reads messages, a line each, until there are no more:\n"
+        "                 {\"channel\":\"c\",\"event\":\"name\",\"data\":…}; a line that "
+        "is\n"
+        "                 wrong is told and stops no other\n",
     .run = run,
 };

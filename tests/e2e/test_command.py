@@ -188,6 +188,22 @@ def test_publish(redis, ringback):
     assert [fields["p"] for _, fields in raw] == ["0-0", raw[0][0], raw[1][0]]
 
 
+def test_publish_lines(redis, ringback):
+    text = [json.dumps({"channel": f"c{i % 2}", "data": i}) for i in range(3000)]
+    done = ringback("publish", "--stdin", input="\n".join(text), check=True)
+    assert len(lines(done)) == 3000 and done.stderr == ""
+    for c in range(2):
+        assert [e["data"] for e in redis.events(f"c{c}")] == list(range(2800 + c, 3000, 2))
+    text = ['{"channel":"a","event":"tick"}', "x", "", '{"channel":"b c"}', '{"channel":"a","data":1.10}']
+    done = ringback("publish", "--stdin", input="\n".join(text) + "\n")
+    assert done.returncode == 1 and [one["channel"] for one in lines(done)] == ["a", "a"]
+    assert "line 2: " in done.stderr and "line 4: " in done.stderr
+    assert ringback("publish", "--stdin", input="", check=True).stdout == ""
+    done = ringback("publish", "--stdin", input="x\n" * 2500 + '{"channel":"a"}')
+    assert done.returncode == 1 and len(lines(done)) == 1 and "line 2500: " in done.stderr
+    assert ringback("publish", "--stdin", "c", input="").returncode == 64
+
+
 def test_publish_without_scripts(redis, ringback):
     redis.client.execute_command("ACL", "SETUSER", "default", "-@scripting")
     done = ringback("publish", "c", "1", settings={"worker": {"claim": "blpop"}})

@@ -206,6 +206,33 @@ static void test_one_terminal_event_a_job(void **state) {
     }
 }
 
+static void publish_once(struct bench *b, const char *once, const char *event) {
+    const struct rb_publication publication = {.channel = RB_TEXT("c"),
+                                               .event = rb_text_of(event),
+                                               .once = rb_text_of(once),
+                                               .once_ms = 60000};
+    b->asked++;
+    rb_publish(b->link, &b->policy, &publication, on_published, b);
+    run_until_count(b->loop, &b->results_count, b->asked);
+}
+
+static void test_once_is_once(void **state) {
+    struct bench *b = *state;
+    publish_once(b, "a", "{\"n\":1}");
+    publish_once(b, "b", "{\"n\":2}");
+    publish_once(b, "a", "{\"n\":1}");
+    assert_int_equal(server_number(&b->server, "XLEN " STREAM), 2);
+    assert_false(b->results[0].duplicate);
+    assert_false(b->results[1].duplicate);
+    assert_true(b->results[2].duplicate);
+    assert_string_equal(b->results[2].id, b->results[0].id);
+    int64_t left_ms = server_number(&b->server, "PTTL " STREAM ":once:a");
+    assert_in_range(left_ms, 1, 60000);
+    assert_int_equal(server_number(&b->server, "DEL " STREAM ":once:a"), 1);
+    publish_once(b, "a", "{\"n\":1}");
+    assert_false(b->results[3].duplicate);
+}
+
 static void test_what_is_kept_and_for_how_long(void **state) {
     struct bench *b = *state;
     b->policy.max_events = 3;
@@ -415,6 +442,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WITH(set_up, test_a_chain),
         BOTH(test_one_terminal_event_a_job),
+        WITH(set_up, test_once_is_once),
         BOTH(test_what_is_kept_and_for_how_long),
         WITH(set_up, test_the_chain_outlives_the_stream),
         WITH(set_up, test_ids_never_go_back),
