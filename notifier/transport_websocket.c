@@ -250,7 +250,9 @@ static void too_slow(struct rb_connection *c) {
 
 static void deliver(struct rb_subscription *s, struct rb_delivery *delivery) {
     struct rb_connection *c = s->owner;
-    if (c->closing)
+    if (c->work && !c->closing && delivery->kind == RB_DELIVERY_EVENT)
+        rb_websocket_hears(c, delivery->json, delivery->terminal);
+    if (c->closing || c->doomed)
         return;
     enum rb_encoding encoding = rb_deflate_suits(c->window, delivery->json.len)
                                     ? RB_ENCODING_WEBSOCKET_PACKED
@@ -260,8 +262,6 @@ static void deliver(struct rb_subscription *s, struct rb_delivery *delivery) {
         return;
     }
     rb_count(c->server, RB_COUNT_DELIVERED_WEBSOCKET, 1);
-    if (delivery->terminal && c->work)
-        rb_websocket_heard(c, delivery->json);
     if (delivery->terminal && c->bits & UNTIL_DONE)
         rb_transport_done(s);
 }

@@ -52,8 +52,8 @@ bool rb_websocket_is_full(const struct rb_connection *c);
 /* websocket_enqueue.c: {"enqueue":…}, as JSON and as it came. */
 void rb_websocket_enqueue(struct rb_connection *c, const json_t *command,
                           struct rb_text message);
-/* A terminal event has come: of one of its jobs? */
-void rb_websocket_heard(struct rb_connection *c, struct rb_text event);
+/* An event is about to be sent: of one of its jobs? It may doom the connection. */
+void rb_websocket_hears(struct rb_connection *c, struct rb_text event, bool terminal);
 void rb_websocket_forget_jobs(struct rb_websocket_work *work);
 
 #endif

@@ -21,7 +21,8 @@ struct rb_asked {
     struct rb_connection *connection; /* NULL: gone before Redis answered */
     int64_t at_ms;
     bool pushing; /* RPUSH is not answered yet */
-    bool ended;   /* its result was quicker than that */
+    bool told;    /* the client knows that it is queued: an event was quicker than that */
+    bool ended;   /* likewise its result */
     char ref[REF_MAX + 1];
     char channel[RB_CHANNEL_MAX + 1];
     char id[RB_JOB_ID_MAX + 1];
@@ -66,8 +67,9 @@ static void refuse(struct rb_connection *c, const char *code, const char *messag
     answer(c, &json, ref);
 }
 
-static void confirm(const struct rb_asked *a) {
+static void confirm(struct rb_asked *a) {
     struct rb_buffer json;
+    a->told = true;
     rb_buffer_init(&json, 1024);
     rb_buffer_printf(&json, "{\"enqueued\":{\"id\":\"%s\",\"channel\":\"%s\"}", a->id,
                      a->channel);
@@ -90,10 +92,11 @@ static void on_pushed(void *ctx, enum rb_status status, const struct redisReply 
         free(a);
         return;
     }
-    if (status == RB_OK) {
+    if (status == RB_OK)
         rb_count(a->connection->server, RB_COUNT_ENQUEUED, 1);
+    if (status == RB_OK && !a->told) {
         confirm(a);
-    } else {
+    } else if (!a->told) {
         refuse(a->connection, "unavailable",
                status == RB_TIMEOUT ? "Redis did not answer: the job may be queued."
                                     : "The job could not be queued now.",
@@ -107,16 +110,21 @@ static void on_pushed(void *ctx, enum rb_status status, const struct redisReply 
         drop(a);
 }
 
-void rb_websocket_heard(struct rb_connection *c, struct rb_text event) {
+/* A worker may be quicker than Redis's answer to RPUSH, which comes on another link; the
+ * client is told of its job before it hears of it. */
+void rb_websocket_hears(struct rb_connection *c, struct rb_text event, bool terminal) {
     struct rb_websocket_work *work = c->work;
     struct rb_asked *a = work ? LIST_FIRST(&work->asked) : NULL;
-    while (a && !rb_enqueue_is_event_of(event, rb_text_of(a->id)))
+    while (a &&
+           ((!terminal && a->told) || !rb_enqueue_is_event_of(event, rb_text_of(a->id))))
         a = LIST_NEXT(a, entry);
     if (!a)
         return;
-    a->ended = true;
+    a->ended = terminal;
     if (!a->pushing)
         drop(a);
+    else if (!a->told)
+        confirm(a);
 }
 
 void rb_websocket_forget_jobs(struct rb_websocket_work *work) {
