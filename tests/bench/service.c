@@ -3,11 +3,15 @@
  *
  *     bench_service DELAY_MS [PORT]     prints "listening PORT"
  *
+ * SIGTERM ends it; then it says how many requests came: {"requests":N}.
+ *
  * Requests are recognized by the end of their head, and a body by Content-Length being
  * absent: it is a floor to measure against, not a server. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +34,7 @@ struct owed {
 struct service {
     int epoll, listener;
     int64_t delay_us;
+    uint64_t requests;
     struct owed *ring; /* due in order, since the delay is the same for all */
     size_t room, head, count;
     unsigned births[MOST_FDS];
@@ -76,6 +81,7 @@ static void on_bytes(struct service *s, int fd) {
             s->matched[fd] = bytes[i] == '\r';
         if (s->matched[fd] == 4) {
             s->matched[fd] = 0;
+            s->requests++;
             owe(s, fd);
         }
     }
@@ -90,6 +96,10 @@ static void on_accept(struct service *s) {
         epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event);
     }
 }
+
+static volatile sig_atomic_t ended;
+
+static void on_end(int number) { ended = number; }
 
 static int pay(struct service *s) {
     int64_t now = rb_clock_us();
@@ -131,7 +141,9 @@ int main(int argc, char **argv) {
     epoll_ctl(s.epoll, EPOLL_CTL_ADD, s.listener, &event);
     printf("listening %d\n", ntohs(at.sin_port));
     fflush(stdout);
-    for (;;) {
+    struct sigaction end = {.sa_handler = on_end};
+    sigaction(SIGTERM, &end, NULL);
+    while (!ended) {
         struct epoll_event events[512];
         int n = epoll_wait(s.epoll, events, 512, pay(&s));
         for (int i = 0; i < n; i++) {
@@ -141,4 +153,6 @@ int main(int argc, char **argv) {
                 on_bytes(&s, events[i].data.fd);
         }
     }
+    printf("{\"requests\":%" PRIu64 "}\n", s.requests);
+    return 0;
 }

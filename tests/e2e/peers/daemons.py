@@ -21,17 +21,19 @@ def merge(base, more):
 
 
 class Daemon:
-    """One started program. `process` is its Process, `config` what its file says."""
+    """One started program. `process` is its Process, `config` what its file says; `under`
+    are the words of a tool that runs it, as valgrind."""
 
     program = ""
     ready = ""
 
-    def __init__(self, processes, config, name=None, args=(), env=None, wait=True):
+    def __init__(self, processes, config, name=None, args=(), env=None, wait=True,
+                 under=()):  # fmt: skip
         name = name or self.program
         self.config = config
         self.file = processes.folder / f"{name}.{len(processes.all)}.yaml"
         self.configure({})
-        argv = [program(self.program), "-c", self.file, *args]
+        argv = [*under, program(self.program), "-c", self.file, *args]
         self.process = processes.start(argv, name, env=env)
         if wait:
             self.wait_ready()

@@ -1,0 +1,1 @@
+"""What `./run bench` is made of; ../bench.py is its beginning."""

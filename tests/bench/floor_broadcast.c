@@ -1,0 +1,345 @@
+/* The floor under a notifier: what is left when nothing is promised. A bare epoll loop
+ * that shakes hands with WebSockets, hears Redis, and hands on what it hears.
+ *
+ *     floor_broadcast gather|each REDIS_SOCKET [PROCESSES]      prints "listening PORT"
+ *
+ * gather: what a socket gets in one turn of the loop leaves in one writev; each: one
+ * write a message. No history, no cursors, no pings, no limits, no other paths than
+ * /wait/bench:<number>. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <netinet/tcp.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "config/process.h"
+
+#define MOST_CHANNELS 131072
+#define AT_ONCE 64 /* messages in a writev */
+
+struct message {
+    uint32_t refs, len;
+    char bytes[];
+};
+
+struct client {
+    int fd;
+    bool waiting, dirty, blocked;
+    uint32_t queued, room, sent; /* messages; and bytes of the first that are out */
+    struct message **queue;
+    LIST_ENTRY(client) member;
+    STAILQ_ENTRY(client) turn;
+};
+LIST_HEAD(members, client);
+
+struct floor {
+    bool gather;
+    int epoll, listener;
+    redisContext *redis;
+    struct members *channels;
+    bool *subscribed;
+    STAILQ_HEAD(, client) dirty;
+};
+
+static void die(const char *what) {
+    perror(what);
+    exit(1);
+}
+
+static void watch(struct floor *f, int how, int fd, uint32_t events, void *ptr) {
+    struct epoll_event event = {.events = events, .data.ptr = ptr};
+    if (epoll_ctl(f->epoll, how, fd, &event) != 0)
+        die("epoll_ctl");
+}
+
+static void unref(struct message *m) {
+    if (--m->refs == 0)
+        free(m);
+}
+
+/* ------------------------------------------------------------------------- writing */
+
+static void flush(struct floor *f, struct client *c) {
+    while (c->queued > 0) {
+        struct iovec parts[AT_ONCE];
+        int n = 0;
+        for (; n < AT_ONCE && (uint32_t)n < c->queued; n++)
+            parts[n] = (struct iovec){c->queue[n]->bytes, c->queue[n]->len};
+        parts[0].iov_base = c->queue[0]->bytes + c->sent;
+        parts[0].iov_len -= c->sent;
+        ssize_t took = writev(c->fd, parts, n);
+        if (took < 0) {
+            if (errno == EAGAIN && !c->blocked) {
+                c->blocked = true;
+                watch(f, EPOLL_CTL_MOD, c->fd, EPOLLIN | EPOLLOUT, c);
+            }
+            return;
+        }
+        uint32_t out = 0;
+        size_t left = (size_t)took + c->sent;
+        while (out < c->queued && left >= c->queue[out]->len) {
+            left -= c->queue[out]->len;
+            unref(c->queue[out++]);
+        }
+        c->sent = (uint32_t)left;
+        c->queued -= out;
+        memmove(c->queue, c->queue + out, c->queued * sizeof *c->queue);
+    }
+    if (c->blocked) {
+        c->blocked = false;
+        watch(f, EPOLL_CTL_MOD, c->fd, EPOLLIN, c);
+    }
+}
+
+static void hand(struct floor *f, struct client *c, struct message *m) {
+    if (c->queued == c->room) {
+        c->room = c->room ? 2 * c->room : 4;
+        c->queue = realloc(c->queue, c->room * sizeof *c->queue);
+        if (!c->queue)
+            die("realloc");
+    }
+    m->refs++;
+    c->queue[c->queued++] = m;
+    if (!f->gather) {
+        flush(f, c);
+    } else if (!c->dirty) {
+        c->dirty = true;
+        STAILQ_INSERT_TAIL(&f->dirty, c, turn);
+    }
+}
+
+static void end_turn(struct floor *f) {
+    struct client *c;
+    while ((c = STAILQ_FIRST(&f->dirty))) {
+        STAILQ_REMOVE_HEAD(&f->dirty, turn);
+        c->dirty = false;
+        if (!c->blocked)
+            flush(f, c);
+        if (c->queued == 0) { /* who waits without news owns no queue */
+            free(c->queue);
+            c->queue = NULL;
+            c->room = 0;
+        }
+        if (c->fd < 0)
+            free(c);
+    }
+}
+
+/* -------------------------------------------------------------------------- hearing */
+
+static struct message *frame_of(const char *at, size_t len) {
+    struct message *m = malloc(sizeof *m + len + 4);
+    if (!m)
+        die("malloc");
+    unsigned char *p = (unsigned char *)m->bytes;
+    *p++ = 0x81;
+    if (len < 126) {
+        *p++ = (unsigned char)len;
+    } else {
+        *p++ = 126;
+        *p++ = (unsigned char)(len >> 8);
+        *p++ = (unsigned char)len;
+    }
+    memcpy(p, at, len);
+    m->refs = 1;
+    m->len = (uint32_t)((char *)p - m->bytes + (ptrdiff_t)len);
+    return m;
+}
+
+static void hear(struct floor *f, const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
+        strcmp(reply->element[0]->str, "message") != 0)
+        return;
+    const char *name = reply->element[1]->str, *text = reply->element[2]->str;
+    const char *number = strstr(name, "bench:"), *json = strchr(text, '{');
+    if (!number || !json)
+        return;
+    size_t channel = strtoul(number + 6, NULL, 10);
+    struct message *m = frame_of(json, reply->element[2]->len - (size_t)(json - text));
+    struct client *c;
+    LIST_FOREACH (c, &f->channels[channel], member)
+        hand(f, c, m);
+    unref(m);
+}
+
+static void on_redis(struct floor *f) {
+    void *reply;
+    if (redisBufferRead(f->redis) != REDIS_OK)
+        die("Redis");
+    while (redisGetReplyFromReader(f->redis, &reply) == REDIS_OK && reply) {
+        hear(f, reply);
+        freeReplyObject(reply);
+    }
+}
+
+/* What was asked in this turn leaves at its end. */
+static void ask_redis(struct floor *f) {
+    int done = 0;
+    while (!done && redisBufferWrite(f->redis, &done) == REDIS_OK)
+        continue;
+    if (!done)
+        die("Redis");
+}
+
+static void join(struct floor *f, struct client *c, size_t channel) {
+    LIST_INSERT_HEAD(&f->channels[channel], c, member);
+    if (!f->subscribed[channel]) {
+        f->subscribed[channel] = true;
+        redisAppendCommand(f->redis, "SUBSCRIBE ringback:ch:{bench:%u}",
+                           (unsigned)channel);
+    }
+}
+
+/* ------------------------------------------------------------------------- browsers */
+
+static void shake_hands(struct floor *f, struct client *c, const char *head) {
+    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    const char *key = strcasestr(head, "Sec-WebSocket-Key: ");
+    const char *number = strstr(head, "bench:");
+    unsigned char digest[SHA_DIGEST_LENGTH];
+    char text[24 + sizeof guid], accept[32], answer[256];
+    size_t channel = number ? strtoul(number + 6, NULL, 10) : MOST_CHANNELS;
+    if (!key || channel >= MOST_CHANNELS)
+        return;
+    memcpy(text, key + 19, 24);
+    memcpy(text + 24, guid, sizeof guid);
+    SHA1((unsigned char *)text, 24 + sizeof guid - 1, digest);
+    EVP_EncodeBlock((unsigned char *)accept, digest, sizeof digest);
+    int len = snprintf(answer, sizeof answer,
+                       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                       "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+                       accept);
+    (void)!send(c->fd, answer, (size_t)len, MSG_NOSIGNAL);
+    c->waiting = true;
+    join(f, c, channel);
+}
+
+/* Freed at the end of the turn when something is queued: it is on a list then. */
+static void leave(struct floor *f, struct client *c) {
+    epoll_ctl(f->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+    close(c->fd);
+    c->fd = -1;
+    if (c->waiting)
+        LIST_REMOVE(c, member);
+    for (uint32_t i = 0; i < c->queued; i++)
+        unref(c->queue[i]);
+    c->queued = 0;
+    if (!c->dirty) {
+        free(c->queue);
+        free(c);
+    }
+}
+
+static void on_client(struct floor *f, struct client *c, uint32_t events) {
+    char bytes[4096];
+    ssize_t n = recv(c->fd, bytes, sizeof bytes - 1, MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN)) {
+        leave(f, c);
+        return;
+    }
+    if (n > 0 && !c->waiting) {
+        bytes[n] = 0;
+        shake_hands(f, c, bytes);
+    }
+    if (events & EPOLLOUT)
+        flush(f, c);
+}
+
+static void on_accept(struct floor *f) {
+    int fd, one = 1;
+    while ((fd = accept4(f->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        struct client *c = calloc(1, sizeof *c);
+        if (!c)
+            die("calloc");
+        c->fd = fd;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        watch(f, EPOLL_CTL_ADD, fd, EPOLLIN, c);
+    }
+}
+
+/* --------------------------------------------------------------------------- living */
+
+static int listen_at(int port) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0)
+        die("bind");
+    return fd;
+}
+
+static int port_of(int fd) {
+    struct sockaddr_in at;
+    socklen_t len = sizeof at;
+    if (getsockname(fd, (struct sockaddr *)&at, &len) != 0)
+        die("getsockname");
+    return ntohs(at.sin_port);
+}
+
+static void serve(struct floor *f, const char *redis) {
+    f->redis = redisConnectUnixNonBlock(redis);
+    f->epoll = epoll_create1(EPOLL_CLOEXEC);
+    f->channels = calloc(MOST_CHANNELS, sizeof *f->channels);
+    f->subscribed = calloc(MOST_CHANNELS, sizeof *f->subscribed);
+    STAILQ_INIT(&f->dirty);
+    if (!f->redis || f->redis->err || !f->channels || !f->subscribed ||
+        listen(f->listener, 65535) != 0)
+        die("start");
+    watch(f, EPOLL_CTL_ADD, f->redis->fd, EPOLLIN, f->redis);
+    watch(f, EPOLL_CTL_ADD, f->listener, EPOLLIN, f);
+    for (;;) {
+        struct epoll_event events[512];
+        int n = epoll_wait(f->epoll, events, 512, -1);
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.ptr == f)
+                on_accept(f);
+            else if (events[i].data.ptr == f->redis)
+                on_redis(f);
+            else
+                on_client(f, events[i].data.ptr, events[i].events);
+        }
+        end_turn(f);
+        ask_redis(f);
+    }
+}
+
+int main(int argc, char **argv) {
+    static struct floor f;
+    if (argc < 3) {
+        fprintf(stderr, "usage: %s gather|each REDIS_SOCKET [PROCESSES]\n", argv[0]);
+        return 64;
+    }
+    long processes = argc > 3 ? strtol(argv[3], NULL, 10) : 1;
+    f.gather = strcmp(argv[1], "gather") == 0;
+    rb_process_prepare();
+    f.listener = listen_at(0);
+    int port = port_of(f.listener);
+    for (long i = 1; i < processes; i++) {
+        pid_t child = fork();
+        if (child < 0)
+            die("fork");
+        if (child == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGTERM);
+            close(f.listener);
+            f.listener = listen_at(port);
+            serve(&f, argv[2]);
+        }
+    }
+    printf("listening %d\n", port);
+    fflush(stdout);
+    serve(&f, argv[2]);
+}

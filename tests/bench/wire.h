@@ -1,0 +1,43 @@
+/* One client of the load generator, from its request to each message that it hears. */
+#ifndef RB_BENCH_WIRE_H
+#define RB_BENCH_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "histogram.h"
+
+enum transport { WEBSOCKET, SSE, POLL };
+
+#define LATEST 64 /* messages of which the last delivery is noted */
+#define HELD 4096 /* of an unfinished line, frame or answer */
+
+struct client {
+    int fd;
+    uint32_t held;
+    int64_t last; /* number of the last message, -1 before */
+    bool waiting; /* the handshake is over */
+    char *bytes;  /* what is unfinished, HELD of them; NULL until there is some */
+};
+
+struct bench {
+    enum transport transport;
+    const char *path; /* the channel's number goes behind it */
+    int port, epoll;
+    bool own;
+    size_t first, count, up, broken;
+    uint64_t expected, heard, lost, twice;
+    struct client *clients;
+    struct histogram latencies;
+    int64_t first_us, last_us;
+    uint32_t latest_us[LATEST]; /* by number: how late the last client heard it */
+};
+
+/* Sends the request of a client that is connected, or that polls again. */
+void wire_ask(struct bench *b, struct client *c, const char *since);
+
+/* Takes one unit off the front of what came: how many bytes, 0 = it is not whole. */
+size_t wire_take(struct bench *b, struct client *c, const char *at, size_t len);
+
+#endif
