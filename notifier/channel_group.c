@@ -204,10 +204,9 @@ static size_t verify(struct rb_group *group, const struct rb_page *page) {
         rb_deliver_verified(group, group->at.terminal);
         return 1;
     }
-    bool kept = false;
     struct rb_stream_id resume = {0};
     if (first) {
-        kept = first->has_prev && rb_stream_id_compare(first->prev, at) == 0;
+        /* Right before one that knows of none is also where its own gap let off. */
         resume = first->has_prev ? first->prev : before(first->id);
     } else {
         /* The stream has expired; its last id may be known still. */
@@ -215,9 +214,10 @@ static size_t verify(struct rb_group *group, const struct rb_page *page) {
             resume = page->last;
         if (group->tip_asked.set && rb_stream_id_compare(group->tip_asked.id, resume) > 0)
             resume = group->tip_asked.id;
-        kept = rb_stream_id_compare(resume, at) == 0;
-        group->at.terminal = kept && page->last_known && page->last_terminal;
     }
+    bool kept = rb_stream_id_compare(resume, at) == 0;
+    if (!first)
+        group->at.terminal = kept && page->last_known && page->last_terminal;
     rb_deliver_verified(group, group->at.terminal);
     if (!kept)
         rb_deliver_gap(group, resume, first ? &first->id : NULL);

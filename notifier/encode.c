@@ -87,7 +87,7 @@ void rb_encode_stream_plain(struct rb_buffer *out, const struct rb_event_frame *
     bool json = (frame->has_id && one_line) || rb_json_check(frame->json, NULL) == RB_OK;
     if (json && one_line)
         rb_buffer_text(out, frame->json);
-    else if (json && frame->has_id)
+    else if (json)
         rb_json_line(out, frame->json);
     else
         rb_buffer_json(out, frame->json);

@@ -112,7 +112,8 @@ static void stream(void **unused) {
         {"hello", "\"hello\"\n"},
         {"", "\"\"\n"},
         {"{} {}", "\"{} {}\"\n"},
-        {"{\n}", "\"{\\n}\"\n"},
+        {"{\n}", "{ }\n"},
+        {"{\n", "\"{\\n\"\n"},
         {"\"\xff\"", "\"\\\"\xef\xbf\xbd\\\"\"\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
