@@ -234,9 +234,23 @@ size_t rb_text_utf8_step(struct rb_text text) {
     return len;
 }
 
+/* How many bytes at the front are ASCII for sure; eight are looked at in one go. */
+static size_t ascii_words(struct rb_text text) {
+    size_t len = 0;
+    uint64_t word;
+    for (; len + sizeof word <= text.len; len += sizeof word) {
+        memcpy(&word, text.at + len, sizeof word);
+        if (word & UINT64_C(0x8080808080808080))
+            break;
+    }
+    return len;
+}
+
 bool rb_text_utf8(struct rb_text text) {
     while (text.len > 0) {
-        size_t step = rb_text_utf8_step(text);
+        size_t step = ascii_words(text);
+        if (step == 0)
+            step = rb_text_utf8_step(text);
         if (step == 0)
             return false;
         text = rb_text(text.at + step, text.len - step);

@@ -19,6 +19,7 @@
 #define BACKOFF_MAX_MS 500
 #define SAME_FAILURE_LOG_MS 30000 /* a failure that lasts is told again so often */
 #define READ_BYTES (64 * 1024)
+#define FEED_BYTES ((size_t)4 * 1024)
 #define READS_A_TURN 8          /* then the loop serves others */
 #define KEPT_BYTES (256 * 1024) /* buffers that grew beyond are given back when empty */
 
@@ -220,6 +221,24 @@ static bool take_replies(struct rb_redis_connection *c) {
     return true;
 }
 
+/* hiredis moves all that is left in its reader to the front again and again while it
+ * takes replies from it, so it gets a little at a time. */
+static bool feed(struct rb_redis_connection *c, const char *bytes, size_t len) {
+    while (len > 0) {
+        size_t piece = len < FEED_BYTES ? len : FEED_BYTES;
+        c->reply_bytes += piece;
+        if (redisReaderFeed(c->in.reader, bytes, piece) != REDIS_OK) {
+            give_up(c, "out of memory");
+            return false;
+        }
+        if (!take_replies(c))
+            return false;
+        bytes += piece;
+        len -= piece;
+    }
+    return true;
+}
+
 /* Reads what is there. False when the connection broke or its owner let go. */
 static bool read_all(struct rb_redis_connection *c) {
     char bytes[READ_BYTES];
@@ -237,12 +256,7 @@ static bool read_all(struct rb_redis_connection *c) {
             give_up(c, "Redis closed the connection");
             return false;
         }
-        c->reply_bytes += (size_t)n;
-        if (redisReaderFeed(c->in.reader, bytes, (size_t)n) != REDIS_OK) {
-            give_up(c, "out of memory");
-            return false;
-        }
-        if (!take_replies(c))
+        if (!feed(c, bytes, (size_t)n))
             return false;
         if (c->state == UP && c->events->on_batch_end)
             c->events->on_batch_end(c->owner);
