@@ -42,8 +42,8 @@ static void answer(struct look *l) {
     rb_buffer_printf(&json, ",\"count\":%lld,\"waiters\":%zu,\"complete\":%s,",
                      (long long)l->count, l->waiters, l->complete ? "true" : "false");
     rb_buffer_string(&json, "\"receipts\":");
-    rb_buffer_text(&json, l->receipts.len > 0 ? rb_buffer_view(&l->receipts)
-                                              : RB_TEXT("null"));
+    rb_buffer_text(&json,
+                   l->receipts.len > 0 ? rb_buffer_view(&l->receipts) : RB_TEXT("null"));
     rb_buffer_char(&json, '}');
     if (l->last.status != RB_OK || l->receipts.status != RB_OK)
         json.status = RB_NOMEM;

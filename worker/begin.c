@@ -17,7 +17,6 @@
 #include "worker/unique.h"
 #include "worker/worker.h"
 
-
 /* The definition's channel, for a job that names none. False when the flight is over. */
 static bool find_channel(struct rb_flight *f, const json_t *params) {
     struct rb_error error = {0};
