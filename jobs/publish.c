@@ -72,7 +72,9 @@ void rb_publish(struct rb_link *link, const struct rb_channel_policy *policy,
     bool is_once = publication->once.len > 0;
     rb_key_channel(&policy->keys, publication->channel, &stream);
     rb_key_meta(&policy->keys, publication->channel, &meta);
-    rb_key_published(&policy->keys, publication->channel, publication->once, &once);
+    once.len = 0;
+    if (is_once)
+        rb_key_published(&policy->keys, publication->channel, publication->once, &once);
     const struct rb_text keys[] = {rb_key_text(&stream), rb_key_text(&meta),
                                    rb_key_text(&once)};
     const struct rb_text args[] = {
