@@ -167,6 +167,8 @@ void rb_event_gap(struct rb_buffer *out, struct rb_text channel, int64_t at,
     rb_buffer_char(out, '}');
 }
 
+static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
 void rb_event_with_id(struct rb_buffer *out, struct rb_stream_id id,
                       struct rb_text json) {
     if (json.len < 2 || json.at[0] != '{') {
@@ -174,7 +176,7 @@ void rb_event_with_id(struct rb_buffer *out, struct rb_stream_id id,
         return;
     }
     size_t next = 1;
-    while (next < json.len - 1 && (json.at[next] == ' ' || json.at[next] == '\t'))
+    while (next < json.len - 1 && is_space(json.at[next]))
         next++;
     id_member(out, "{\"id\":", id);
     if (json.at[next] != '}')

@@ -201,6 +201,8 @@ static void puts_the_id_in_front(void **state) {
     assert_out("{\"id\":\"12-3\"}");
     rb_event_with_id(&out, id, RB_TEXT("{ }"));
     assert_out("{\"id\":\"12-3\"}");
+    rb_event_with_id(&out, id, RB_TEXT("{ \r\n\t}"));
+    assert_out("{\"id\":\"12-3\"}");
     rb_event_with_id(&out, id, RB_TEXT("[1]"));
     assert_out("[1]");
     rb_event_with_id(&out, id, RB_TEXT("{"));
