@@ -10,6 +10,7 @@ import threading
 import pytest
 from peers.clients import Sse, WebSocket, get, poll
 from peers.process import patience, wait_until
+from peers.redis_proxy import RedisProxy
 
 
 def tick(redis, channel, data):
@@ -153,6 +154,33 @@ def test_redis_stands_still(redis, notifier):
     tick(redis, "c", 1)
     assert client.event()["data"] == 1
     wait_until(lambda: ready(daemon))
+
+
+def test_a_half_dead_link_is_noticed_on_silent_channels(redis, notifier):
+    """The link swallows what is sent, and nobody publishes: its own probes tell, /readyz
+    says so, and who waits is served again right after the link is back."""
+    proxy = RedisProxy(redis)
+    daemon = notifier(settings={"redis": {"url": proxy.url, "connect_timeout": "500ms"}})
+    try:
+        client = WebSocket(daemon.url, "c")
+        wait_until(lambda: ready(daemon) and subscribed(redis, "c"))
+        proxy.mode, begun = "silent", redis.now_ms()
+        wait_until(lambda: not ready(daemon), 10, "it to be noticed")
+        assert redis.now_ms() - begun < patience(5) * 1000  # two probes of two seconds
+        assert get(daemon.admin + "/healthz").status == 200
+        told = get(daemon.admin + "/readyz")
+        assert told.status == 503 and told.headers["content-type"] == "application/problem+json"
+        missed = [tick(redis, "c", n) for n in range(3)]
+        proxy.mode, begun = "refuse", redis.now_ms()
+        proxy.cut()
+        wait_until(lambda: proxy.connections > 5, 10, "it to try again and again")
+        assert not ready(daemon)
+        proxy.mode, begun = "forward", redis.now_ms()
+        assert [client.event()["id"] for _ in range(3)] == missed
+        assert redis.now_ms() - begun < patience(1) * 1000
+        wait_until(lambda: ready(daemon))
+    finally:
+        proxy.close()
 
 
 def test_loading_is_waited_for(redis, notifier):
