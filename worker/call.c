@@ -22,8 +22,8 @@
 #include "worker/stats.h"
 #include "worker/transfers.h"
 
-#define LANE_IN_FLIGHT 128 /* calls for which a lane is opened */
-#define LANES_MAX 64
+#define LANE_IN_FLIGHT 40  /* calls for which a lane is opened */
+#define LANES_MAX 256
 #define LANE_CONNECTIONS_MIN 64
 #define SPARE_MIN 256        /* handles kept for later, besides as many as are in use */
 #define BURST 1024           /* calls at once, after which memory is given back */
