@@ -1,6 +1,7 @@
 """GET /connections and DELETE /connections/<id>: who is connected, over all processes, and
 ending one of them."""
 
+import signal
 import time
 
 import pytest
@@ -144,3 +145,20 @@ def test_nonsense_on_the_wire_is_ignored(redis, ready):
                     'a 1 {"ask":"connections","channel":7,"limit":5}', "a 1 " + '{"ask":"drop"}' + " " * 9000):  # fmt: skip
         redis.client.publish("ringback:ch:notifier:survey", payload)
     assert listed(started)["total"] == 0
+
+
+def test_one_that_stands_still_is_not_waited_for(redis, ready):
+    started, other = ready(), ready(name="other")
+    client = WebSocket(started.url, "c")
+    wait_for(started, 1)
+    other.signal(signal.SIGSTOP)
+    try:
+        told = get(started.admin + "/connections").json()
+        assert told["complete"] is False and told["total"] == 1
+        assert get(started.admin + "/channels?state=waiting").json()["complete"] is False
+        answer = ask(started.admin + "/connections/none-1", "DELETE")
+        assert answer.status == 503 and answer.headers["retry-after"] == "1"
+        assert drop(started, told["connections"][0]).status == 204
+    finally:
+        other.signal(signal.SIGCONT)
+    client.close()
