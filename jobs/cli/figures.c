@@ -1,7 +1,6 @@
-/* A worker's metrics, fetched and read; and what is worked out of figures. */
+/* A worker's metrics, fetched and read. */
 #include "jobs/cli/figures.h"
 
-#include <math.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,76 @@
 
 #define PREFIX "ringback_worker_"
 #define ANSWER_BYTES ((size_t)16 * 1024 * 1024)
-#define MAX_SERVICES 10000
+
+/* ---- reading ---- */
+
+/* name="value" out of the braces; empty when it is not there. */
+static struct rb_text label(struct rb_text labels, struct rb_text name) {
+    struct rb_text part;
+    while (rb_text_next(&labels, ',', &part))
+        if (part.len >= name.len + 3 && rb_text_starts(part, name) &&
+            part.at[name.len] == '=')
+            return rb_text(part.at + name.len + 2, part.len - name.len - 3);
+    return rb_text(NULL, 0);
+}
+
+static void add_bucket(struct rb_figure *f, struct rb_text le, double value) {
+    char text[32];
+    if (f->bucket_count == RB_FIGURE_BUCKETS)
+        return;
+    snprintf(text, sizeof text, RB_TEXT_FMT, RB_TEXT_ARG(le));
+    f->buckets[f->bucket_count].le_s = strtod(text, NULL); /* also "+Inf" */
+    f->buckets[f->bucket_count++].count = value;
+}
+
+static void take(struct rb_figures *figures, struct rb_text name, struct rb_text labels,
+                 double value) {
+    struct rb_text outcome = label(labels, RB_TEXT("outcome"));
+    struct rb_text state = label(labels, RB_TEXT("state"));
+    struct rb_figure *f = rb_figures_find(figures, label(labels, RB_TEXT("service")));
+    if (!f)
+        return;
+    if (rb_text_is(name, "in_flight"))
+        f->in_flight = value;
+    else if (rb_text_is(name, "jobs_total"))
+        *(rb_text_is(outcome, "done") ? &f->done : &f->failed) += value;
+    else if (rb_text_is(name, "call_seconds_count"))
+        f->calls = value;
+    else if (rb_text_is(name, "call_seconds_bucket"))
+        add_bucket(f, label(labels, RB_TEXT("le")), value);
+    else if (rb_text_is(name, "breaker") && rb_text_is(state, "open"))
+        f->open = value;
+    else if (rb_text_is(name, "breaker") && rb_text_starts(state, RB_TEXT("half")))
+        f->half_open = value;
+    if (!rb_text_is(name, "cache_total"))
+        return;
+    f->cache_lookups += value;
+    if (!rb_text_is(outcome, "miss"))
+        f->cache_hits += value;
+}
+
+/* ringback_worker_<name>{service="…",…} <value> */
+static void read_line(struct rb_figures *figures, struct rb_text line) {
+    struct rb_text prefix = RB_TEXT(PREFIX), name, labels;
+    char number[40];
+    if (!rb_text_starts(line, prefix))
+        return;
+    line = rb_text(line.at + prefix.len, line.len - prefix.len);
+    if (!rb_text_next(&line, '{', &name) || !rb_text_next(&line, '}', &labels) ||
+        label(labels, RB_TEXT("service")).len == 0)
+        return;
+    snprintf(number, sizeof number, RB_TEXT_FMT, RB_TEXT_ARG(line));
+    take(figures, name, labels, strtod(number, NULL));
+}
+
+/* The text format of Prometheus. */
+static void read_all(struct rb_text text, struct rb_figures *figures) {
+    struct rb_text line;
+    figures->told = true;
+    while (rb_text_next(&text, '\n', &line))
+        read_line(figures, line);
+    rb_figures_finish(figures);
+}
 
 /* ---- fetching ---- */
 
@@ -83,123 +151,6 @@ void rb_figures_fetch(const char *address, struct rb_figures *figures) {
     close(fd);
     if (answer.status == RB_OK &&
         rb_text_starts(rb_buffer_view(&answer), RB_TEXT("HTTP/1.1 200")))
-        rb_figures_read(rb_buffer_view(&answer), figures);
+        read_all(rb_buffer_view(&answer), figures);
     rb_buffer_fini(&answer);
-}
-
-/* ---- reading ---- */
-
-struct rb_figure *rb_figures_find(struct rb_figures *figures, struct rb_text service) {
-    for (size_t i = 0; i < figures->count; i++)
-        if (rb_text_is(service, figures->at[i].service))
-            return &figures->at[i];
-    if (figures->count >= MAX_SERVICES || service.len >= sizeof figures->at[0].service)
-        return NULL;
-    if (figures->count == figures->room) {
-        size_t room = figures->room ? figures->room * 2 : 16;
-        struct rb_figure *grown = realloc(figures->at, room * sizeof *grown);
-        if (!grown)
-            return NULL;
-        figures->at = grown;
-        figures->room = room;
-    }
-    struct rb_figure *f = &figures->at[figures->count++];
-    *f = (struct rb_figure){.p50_s = -1, .p95_s = -1};
-    memcpy(f->service, service.at, service.len);
-    return f;
-}
-
-/* name="value" out of the braces; empty when it is not there. */
-static struct rb_text label(struct rb_text labels, struct rb_text name) {
-    struct rb_text part;
-    while (rb_text_next(&labels, ',', &part))
-        if (part.len >= name.len + 3 && rb_text_starts(part, name) &&
-            part.at[name.len] == '=')
-            return rb_text(part.at + name.len + 2, part.len - name.len - 3);
-    return rb_text(NULL, 0);
-}
-
-static void add_bucket(struct rb_figure *f, struct rb_text le, double value) {
-    char text[32];
-    if (f->bucket_count == RB_FIGURE_BUCKETS)
-        return;
-    snprintf(text, sizeof text, RB_TEXT_FMT, RB_TEXT_ARG(le));
-    f->buckets[f->bucket_count].le_s = strtod(text, NULL); /* also "+Inf" */
-    f->buckets[f->bucket_count++].count = value;
-}
-
-static void take(struct rb_figures *figures, struct rb_text name, struct rb_text labels,
-                 double value) {
-    struct rb_text outcome = label(labels, RB_TEXT("outcome"));
-    struct rb_text state = label(labels, RB_TEXT("state"));
-    struct rb_figure *f = rb_figures_find(figures, label(labels, RB_TEXT("service")));
-    if (!f)
-        return;
-    if (rb_text_is(name, "in_flight"))
-        f->in_flight = value;
-    else if (rb_text_is(name, "jobs_total"))
-        *(rb_text_is(outcome, "done") ? &f->done : &f->failed) += value;
-    else if (rb_text_is(name, "call_seconds_count"))
-        f->calls = value;
-    else if (rb_text_is(name, "call_seconds_bucket"))
-        add_bucket(f, label(labels, RB_TEXT("le")), value);
-    else if (rb_text_is(name, "breaker") && rb_text_is(state, "open"))
-        f->open = value;
-    else if (rb_text_is(name, "breaker") && rb_text_starts(state, RB_TEXT("half")))
-        f->half_open = value;
-    if (!rb_text_is(name, "cache_total"))
-        return;
-    f->cache_lookups += value;
-    if (!rb_text_is(outcome, "miss"))
-        f->cache_hits += value;
-}
-
-/* ringback_worker_<name>{service="…",…} <value> */
-static void read_line(struct rb_figures *figures, struct rb_text line) {
-    struct rb_text prefix = RB_TEXT(PREFIX), name, labels;
-    char number[40];
-    if (!rb_text_starts(line, prefix))
-        return;
-    line = rb_text(line.at + prefix.len, line.len - prefix.len);
-    if (!rb_text_next(&line, '{', &name) || !rb_text_next(&line, '}', &labels) ||
-        label(labels, RB_TEXT("service")).len == 0)
-        return;
-    snprintf(number, sizeof number, RB_TEXT_FMT, RB_TEXT_ARG(line));
-    take(figures, name, labels, strtod(number, NULL));
-}
-
-/* Within a bucket the calls are taken to be spread evenly. */
-static double quantile(const struct rb_figure *f, double share) {
-    double wanted = f->calls * share, below = 0, from_s = 0;
-    for (size_t i = 0; i < f->bucket_count && f->calls > 0; i++) {
-        double in = f->buckets[i].count - below;
-        if (f->buckets[i].count >= wanted && in > 0) {
-            if (isinf(f->buckets[i].le_s))
-                return from_s;
-            return from_s + (f->buckets[i].le_s - from_s) * (wanted - below) / in;
-        }
-        below = f->buckets[i].count;
-        from_s = f->buckets[i].le_s;
-    }
-    return -1;
-}
-
-void rb_figures_read(struct rb_text text, struct rb_figures *figures) {
-    struct rb_text line;
-    figures->told = true;
-    while (rb_text_next(&text, '\n', &line))
-        read_line(figures, line);
-    rb_figures_finish(figures);
-}
-
-void rb_figures_finish(struct rb_figures *figures) {
-    for (size_t i = 0; i < figures->count; i++) {
-        figures->at[i].p50_s = quantile(&figures->at[i], 0.5);
-        figures->at[i].p95_s = quantile(&figures->at[i], 0.95);
-    }
-}
-
-void rb_figures_fini(struct rb_figures *figures) {
-    free(figures->at);
-    *figures = (struct rb_figures){0};
 }
