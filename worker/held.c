@@ -311,9 +311,9 @@ void rb_held_park(struct rb_flight *f) {
     const struct rb_text keys[] = {rb_key_text(&held), rb_key_text(&due),
                                    rb_key_text(&cancelled)};
     snprintf(last, sizeof last, "%lld", (long long)rb_flight_until_ms(f));
-    const struct rb_text args[] = {rb_text_of(number), rb_text_of(until),
+    const struct rb_text args[] = {rb_text_of(number),   rb_text_of(until),
                                    rb_text_of(attempts), rb_text_of(last),
-                                   rb_text_of(f->id), rb_key_text(&retry)};
+                                   rb_text_of(f->id),    rb_key_text(&retry)};
     rb_link_script(w->link, &rb_script_park, 3, keys, 6, args, on_parked, f);
 }
 

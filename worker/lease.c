@@ -12,9 +12,9 @@
 #include "worker/begin.h"
 #include "worker/claim.h"
 #include "worker/due.h"
-#include "worker/tallies.h"
 #include "worker/held.h"
 #include "worker/stats.h"
+#include "worker/tallies.h"
 #include "worker/worker.h"
 
 #define BEATS 5
