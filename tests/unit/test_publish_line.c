@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "notifier/fingerprint.h"
 #include "jobs/publish_line.h"
+#include "notifier/fingerprint.h"
 
 static void reads_a_line(void **state) {
     (void)state;
