@@ -6,6 +6,7 @@ import argparse
 import datetime
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -14,11 +15,14 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE)]
 os.environ.setdefault("RINGBACK_BUILD", str(ROOT / "build-release"))
 
-from driver import calls, contest, crash, delivery, document, growth, idle, measure, memory, peers, table  # noqa: E402, E501
+from driver import (  # noqa: E402
+    calls, contest, counting, crash, delivery, document, growth, idle, measure, memory, peers,
+    table,
+)  # fmt: skip
 
 SCENARIOS = [
     scenario
-    for module in (memory, delivery, calls, crash, idle, growth)
+    for module in (memory, delivery, calls, crash, idle, growth, counting)
     for scenario in module.SCENARIOS
 ]
 
@@ -29,6 +33,7 @@ def words():
     parser.add_argument("--list", action="store_true", help="what there is, and end")
     parser.add_argument("--peers", action="store_true", help="also nchan, ws, BullMQ, …")
     parser.add_argument("--quick", action="store_true", help="one round, a tenth of the load")
+    parser.add_argument("--rounds", type=int, help="at most so many of each")
     parser.add_argument("--json", type=Path, help="default artifacts/bench.json")
     parser.add_argument("--write", action="store_true", help="the table into BENCHMARKS.md")
     return parser.parse_args()
@@ -58,6 +63,7 @@ def main():
         for scenario in scenarios:
             print(f"{scenario.name:<16} {scenario.about}")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that stages end what they began
     if asked.peers:
         peers.install()
     report = {
@@ -69,7 +75,9 @@ def main():
     }
     print(report["machine"])
     for scenario in scenarios:
-        results, missing, seconds = contest.run(scenario, asked.peers, asked.quick)
+        results, missing, seconds = contest.run(
+            scenario, asked.peers, asked.quick, 1 if asked.quick else asked.rounds
+        )
         notes = list(notes_of(results, missing))
         rows = list(table.rows(scenario, results, missing))
         print(f"\n{scenario.name}: {scenario.about}  ({seconds:.0f} s)")

@@ -277,8 +277,9 @@ static int listen_at(int port) {
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0)
-        die("bind");
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0 ||
+        listen(fd, 65535) != 0)
+        die("listen");
     return fd;
 }
 
@@ -296,8 +297,7 @@ static void serve(struct floor *f, const char *redis) {
     f->channels = calloc(MOST_CHANNELS, sizeof *f->channels);
     f->subscribed = calloc(MOST_CHANNELS, sizeof *f->subscribed);
     STAILQ_INIT(&f->dirty);
-    if (!f->redis || f->redis->err || !f->channels || !f->subscribed ||
-        listen(f->listener, 65535) != 0)
+    if (!f->redis || f->redis->err || f->epoll < 0 || !f->channels || !f->subscribed)
         die("start");
     watch(f, EPOLL_CTL_ADD, f->redis->fd, EPOLLIN, f->redis);
     watch(f, EPOLL_CTL_ADD, f->listener, EPOLLIN, f);

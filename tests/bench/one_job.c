@@ -126,5 +126,10 @@ int main(int argc, char **argv) {
     printf("{\"jobs\":%ld,", jobs);
     histogram_print(&latencies);
     printf("}\n");
+    redisFree(b.redis);
+    if (b.heard)
+        redisFree(b.heard);
+    else
+        close(b.fd);
     return 0;
 }

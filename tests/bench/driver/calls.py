@@ -78,8 +78,9 @@ def libcurl(jobs, in_flight, delay_ms):
 
 def peer(start, jobs, in_flight, delay_ms):
     def run(stage):
-        process, queue, add = start(stage, stage.service(delay_ms), in_flight)
-        return work_off(stage, process, queue, stage.scaled(jobs), in_flight, add)
+        flights = min(in_flight, stage.scaled(in_flight * 2))
+        process, queue, add = start(stage, stage.service(delay_ms), flights)
+        return work_off(stage, process, queue, stage.scaled(jobs), flights, add)
 
     return run
 
@@ -126,7 +127,6 @@ SCENARIOS = [
             "Sidekiq": peer(peers.sidekiq, 6000, 100, 0),
             "Celery": peer(peers.celery, 2000, 100, 0),
         },
-        peer_rounds=1,
     ),
     Scenario(
         "jobs-slow",
@@ -142,7 +142,6 @@ SCENARIOS = [
         floor=libcurl(100000, 10000, 200),
         floor_name="bare libcurl",
         peers={"BullMQ": peer(peers.bullmq, 40000, 10000, 200)},
-        peer_rounds=1,
     ),
     Scenario(
         "one-job",

@@ -7,7 +7,7 @@ from .scenario import OURS, Unavailable
 from .stage import Stage
 
 
-def run(scenario, peers, quick):
+def run(scenario, peers, quick, most_rounds=None):
     """{contender: [figures of each round]}, {contender: why it is missing}, seconds."""
     contenders = {OURS: (scenario.ours, scenario.rounds)}
     if scenario.floor:
@@ -17,7 +17,7 @@ def run(scenario, peers, quick):
             contenders[name] = (start, min(scenario.peer_rounds, scenario.rounds))
     results = {name: [] for name in contenders}
     missing, begun = {}, time.monotonic()
-    for number in range(1 if quick else scenario.rounds):
+    for number in range(min(scenario.rounds, most_rounds or scenario.rounds)):
         for name, (start, rounds) in contenders.items():
             if name in missing or number >= rounds:
                 continue

@@ -66,4 +66,4 @@ class Scenario:
     floor_name: str = "floor"
     peers: dict = field(default_factory=dict)
     rounds: int = 3
-    peer_rounds: int = 2
+    peer_rounds: int = 1

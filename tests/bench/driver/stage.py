@@ -12,13 +12,14 @@ from peers.redis_server import RedisServer
 
 BENCH = Path(__file__).resolve().parents[1]
 READY_S = 60  # a whole load may take so long to come up
+GIVE_UP_S = 45  # a load in which something was lost does not end by itself
 
 
 class Clients:
     """A load generator's process; see ../clients.c."""
 
     def __init__(self, stage, port, path, connections, own, messages, transport, first):
-        words = ["-t", transport, "-p", path, "-f", first, "-m", messages, "-s", "120"]
+        words = ["-t", transport, "-p", path, "-f", first, "-m", messages, "-s", GIVE_UP_S]
         words += ["-o"] if own else []
         self.process = stage.start(
             "bench_clients", *words, port, connections, stdin=subprocess.PIPE
