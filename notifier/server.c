@@ -452,6 +452,7 @@ void rb_server_free(struct rb_server *server) {
     rb_pace_free(server->pace);
     rb_slab_free(server->connections);
     rb_slab_free(server->subscriptions);
+    rb_bytes_unref(server->poll_fields);
     rb_buffer_fini(&server->scratch);
     rb_buffer_fini(&server->answer);
     free(server->read_buffer);

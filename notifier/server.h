@@ -80,10 +80,11 @@ struct rb_server {
     struct rb_http_parser *spare_parsers[2][8];    /* by side: a request takes one */
     unsigned spare_parser_count[2];
     struct rb_address_count *addresses; /* NULL: no limit by address */
-    struct rb_pace *pace;     /* of new connections by address; NULL: never asked for */
+    struct rb_pace *pace; /* of new connections by address; NULL: never asked for */
     uint32_t accept_spent, over_spent; /* of new ones, of polite refusals: pace.h */
-    struct rb_buffer scratch; /* for what is built and copied at once */
-    struct rb_buffer answer;  /* likewise, of an exchange alone */
+    struct rb_buffer scratch;          /* for what is built and copied at once */
+    struct rb_bytes *poll_fields;      /* of the last poll: most polls have the same */
+    struct rb_buffer answer;           /* likewise, of an exchange alone */
     uint64_t random;
     struct rb_publish_pace publish_pace;
     char *read_buffer; /* of the loop: bytes are looked at where they come in */

@@ -15,15 +15,15 @@ struct poll {
     size_t len, room;
     struct rb_receipt *receipt; /* of those that are terminal */
     bool until_done;
-    char *fields;    /* Cache-Control, CORS */
-    char callback[]; /* "": JSON, else JSONP */
+    struct rb_bytes *fields; /* Cache-Control, CORS */
+    char callback[];         /* "": JSON, else JSONP */
 };
 
 static void poll_free(struct poll *poll) {
     rb_exchange_release(poll->exchange);
     rb_receipt_unref(poll->receipt);
     free(poll->events);
-    free(poll->fields);
+    rb_bytes_unref(poll->fields);
     free(poll);
 }
 
@@ -54,7 +54,7 @@ static void build(const struct rb_connection *c, struct parts *parts) {
     rb_buffer_string(out, "ETag: \"");
     rb_transport_cursor(c, out);
     rb_buffer_string(out, "\"\r\n");
-    rb_buffer_text(out, rb_text_of(poll->fields));
+    rb_buffer_text(out, rb_text(poll->fields->at, poll->fields->len));
     if (poll->callback[0])
         rb_buffer_string(out, "X-Content-Type-Options: nosniff\r\n");
     parts->body = out->len;
@@ -203,20 +203,36 @@ static const struct rb_sink sink = {.deliver = deliver,
                                     .failed = rb_transport_failed,
                                     .full = full};
 
+/* The fields of its answer, shared with the polls before that have the same. */
+static struct rb_bytes *keep_fields(struct rb_exchange *x) {
+    struct rb_server *server = rb_exchange_server(x);
+    struct rb_bytes *last = server->poll_fields;
+    rb_buffer_clear(&server->scratch);
+    rb_transport_fields(x, &server->scratch);
+    struct rb_text fields = rb_buffer_view(&server->scratch);
+    if (server->scratch.status != RB_OK)
+        return NULL;
+    if (last && rb_text_equal(rb_text(last->at, last->len), fields))
+        return rb_bytes_ref(last);
+    struct rb_bytes *kept = rb_bytes_new(fields);
+    if (kept) {
+        rb_bytes_unref(last);
+        server->poll_fields = rb_bytes_ref(kept);
+    }
+    return kept;
+}
+
 static struct poll *poll_new(struct rb_exchange *x, const struct rb_wait *wait) {
     size_t callback = strlen(wait->callback) + 1;
     struct poll *poll = calloc(1, sizeof *poll + callback);
-    struct rb_buffer *fields = &rb_exchange_server(x)->scratch;
-    rb_buffer_clear(fields);
-    rb_transport_fields(x, fields);
-    char *copy = fields->status == RB_OK ? rb_text_copy(rb_buffer_view(fields)) : NULL;
-    if (!poll || !copy) {
+    struct rb_bytes *fields = keep_fields(x);
+    if (!poll || !fields) {
         free(poll);
-        free(copy);
+        rb_bytes_unref(fields);
         return NULL;
     }
     memcpy(poll->callback, wait->callback, callback);
-    poll->fields = copy;
+    poll->fields = fields;
     poll->until_done = wait->until_done;
     return poll;
 }
