@@ -90,6 +90,7 @@ struct rb_settings {
         int64_t auth_hook_cache;        /* ms */
         struct rb_list admin_tokens;    /* sha256:<64 hex digits> */
         struct rb_list admin_allow;     /* words and CIDR; none = everybody */
+        struct rb_list admin_hosts;     /* names that browsers may ask it under */
         struct rb_list trusted_proxies; /* likewise; none = nobody */
         struct rb_list origins;         /* "*" or scheme://host[:port] */
         char *session_cookie;           /* "" = @session is not available */

@@ -68,12 +68,16 @@ static bool is_listen_or_empty(struct rb_text text) {
     return text.len == 0 || rb_address_is_listen(text);
 }
 
-/* As Sentinel itself has it: A-z 0-9 and ".-_". */
-static bool is_master_or_empty(struct rb_text text) {
+static bool is_host(struct rb_text text) {
     for (size_t i = 0; i < text.len; i++)
         if (!is_name_char(text.at[i]) || strchr(":@=~", text.at[i]))
             return false;
-    return text.len <= 128;
+    return text.len > 0 && text.len <= 253;
+}
+
+/* As Sentinel itself has it: A-z 0-9 and ".-_". */
+static bool is_master_or_empty(struct rb_text text) {
+    return text.len <= 128 && (text.len == 0 || is_host(text));
 }
 
 /* The room jobs/ reads it in full; here a slip is found with its line. */
@@ -271,9 +275,8 @@ const struct rb_setting rb_settings_table[] = {
                 "`notifier.trusted_proxies`."},
     {ROW(notifier, admin), .type = RB_SETTING_LIST, .standard = "127.0.0.1:8081",
      .max = 16, .expected = LISTEN_TLS, .valid = rb_address_is_notifier_listen,
-     .meaning =
-         "Where the web app enqueues and publishes, and `/metrics` is served. Keep "
-         "it away from browsers."},
+     .meaning = "Where the web app enqueues and publishes, `/metrics` is served, and the "
+                "operator's page at `/`. Keep it away from everybody else."},
     {ROW(notifier, admin_tokens), .type = RB_SETTING_LIST, .standard = "", .max = 32,
      .expected = "sha256: and 64 hex digits in lower case", .valid = is_digest,
      .reloads = true,
@@ -285,6 +288,10 @@ const struct rb_setting rb_settings_table[] = {
      .meaning = "From where the admin listener may be asked: words as with "
                 "`worker.network.deny`, addresses and ranges; none: from everywhere. "
                 "Unix sockets are guarded by their mode."},
+    {ROW(notifier, admin_hosts), .type = RB_SETTING_LIST, .standard = "", .max = 64,
+     .expected = "a host's name without a port", .valid = is_host, .reloads = true,
+     .meaning = "Names under which browsers may ask the admin listener; IP addresses and "
+                "names without a dot, such as `localhost`, always do."},
     {ROW(notifier, trusted_proxies), .type = RB_SETTING_LIST, .standard = "", .max = 64,
      .expected = NETWORK, .valid = is_network, .reloads = true,
      .meaning = "Proxies whose `X-Forwarded-For` is believed, written likewise; with "

@@ -5,6 +5,7 @@
 
 #include "jobs/name.h"
 #include "notifier/access.h"
+#include "notifier/admin_browser.h"
 #include "notifier/asset.h"
 #include "notifier/revoke.h"
 #include "notifier/route.h"
@@ -157,6 +158,24 @@ static const struct route *find_route(struct rb_text path, struct rb_text *rest)
     return NULL;
 }
 
+/* A browser shows pages of anybody, and some of them may be after us. */
+static bool may_show(struct rb_exchange *x, const struct rb_http_request *request) {
+    struct rb_server *server = rb_exchange_server(x);
+    const char *why = rb_admin_browser(request, &server->settings->notifier.admin_hosts,
+                                       rb_exchange_tls(x));
+    unsigned held;
+    if (!why)
+        return true;
+    rb_count(server, RB_COUNT_REFUSED_ADMIN, 1);
+    if (rb_server_line(server, RB_LINE_ADMIN, &held))
+        rb_log(RB_LOG_WARN, "admin.refused", RB_S("why", "browser"),
+               RB_T("host", rb_http_header(request, "host")),
+               RB_T("origin", rb_http_header(request, "origin")),
+               RB_I("suppressed", held));
+    rb_exchange_problem(x, 403, why, RB_TEXT(""));
+    return false;
+}
+
 /* From an address and with a token that may; who looks only whether the process lives
  * needs no token. */
 static bool may_ask(struct rb_exchange *x, const struct rb_http_request *request) {
@@ -211,13 +230,8 @@ void rb_route_admin(struct rb_exchange *x) {
     char name[RB_CHANNEL_MAX + 1] = "";
     size_t len = 0;
     struct rb_text rest;
-    /* Programs send no Origin. A page that a browser shows can reach a loopback address
-     * too, and may be anybody's. */
-    if (rb_http_header(request, "origin").at) {
-        rb_exchange_problem(x, 403, "Pages in a browser are not served here.",
-                            RB_TEXT(""));
+    if (!may_show(x, request))
         return;
-    }
     if (!may_ask(x, request))
         return;
     const struct route *route = find_route(request->path, &rest);

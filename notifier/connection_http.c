@@ -118,6 +118,10 @@ bool rb_exchange_address(const struct rb_exchange *x, struct sockaddr_storage *a
     return true;
 }
 
+bool rb_exchange_tls(const struct rb_exchange *x) {
+    return x->connection && x->connection->tls;
+}
+
 /* The client is gone: whoever holds the exchange is told, and answers into nothing. */
 void rb_exchange_detach(struct rb_exchange *x) {
     void (*fn)(void *, struct rb_exchange *) = x->on_gone;

@@ -33,6 +33,8 @@ struct rb_server *rb_exchange_server(const struct rb_exchange *exchange);
  * unix socket the family is AF_UNIX. */
 bool rb_exchange_address(const struct rb_exchange *exchange,
                          struct sockaddr_storage *address);
+/* It came over TLS to us. */
+bool rb_exchange_tls(const struct rb_exchange *exchange);
 
 /* Answers. `fields` are whole header lines, each with CRLF, or empty. HEAD gets no body
  * by itself. The second answer to one exchange is dropped. Out of memory dooms the
