@@ -346,8 +346,8 @@ const struct rb_setting rb_settings_table[] = {
      .standard = "0", .min = 0, .max = 10000000, .reloads = true,
      .meaning = "How many of them may come from one address, after a burst of twice as "
                 "many; beyond it they are refused; 0: no limit."},
-    {ROW(notifier, max_commands_per_second), .type = RB_SETTING_INTEGER, .standard = "20",
-     .min = 0, .max = 10000, .reloads = true,
+    {ROW(notifier, max_commands_per_second), .type = RB_SETTING_INTEGER,
+     .standard = "100", .min = 0, .max = 10000, .reloads = true,
      .meaning =
          "How many frames a second a client may send on a WebSocket, after a burst "
          "of twice as many: commands beyond are refused, and who goes on is "
