@@ -62,7 +62,7 @@ def test_admin_addresses(redis, notifier, folder):
         served = notifier(admin_allow=allowed, name=f"n{len(str(allowed))}")
         assert get(f"{served.admin}/healthz").status == 200
     served = notifier(admin=[f"unix:{path}?mode=0600"], admin_allow=["10.1.0.0/16"], wait=False, name="unix")
-    wait_until(path.exists, 5, "the socket")
+    served.wait_line("notifier.started")
     assert path.stat().st_mode & 0o777 == 0o600
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
