@@ -22,7 +22,7 @@
 #include "worker/stats.h"
 #include "worker/transfers.h"
 
-#define LANE_IN_FLIGHT 40  /* calls for which a lane is opened */
+#define LANE_IN_FLIGHT 40 /* calls for which a lane is opened */
 #define LANES_MAX 256
 #define LANE_CONNECTIONS_MIN 64
 #define SPARE_MIN 256        /* handles kept for later, besides as many as are in use */
