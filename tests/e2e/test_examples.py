@@ -99,7 +99,7 @@ def test_sign_in_by_phone(apps, browser):
     click(browser, "button")
     until(browser, "h1", "Confirmed")
     browser.driver.switch_to.window(screen)
-    until(browser, "#name", "Ada <b>")
+    until(browser, "h1", "Welcome, Ada <b>")
     shots(browser, "signin-inside")
     browser.driver.switch_to.window(phone)
     browser.get(phone_url)

@@ -4,6 +4,7 @@ The code is for the phone. Where the screen listens is another secret, so who re
 over a shoulder cannot hear the ticket that signs the screen in.
 """
 
+import html
 import io
 import secrets
 
@@ -21,12 +22,25 @@ def drawing(text):
     return svg.getvalue().decode().partition("?>")[2]
 
 
+CONFIRM = """<form method="post" action="confirm"><input type="hidden" name="code" value="%s">
+      <input class="wide" name="name" aria-label="Your name" placeholder="Your name" maxlength="40"
+        required> <button>Confirm</button></form>"""
+LEAVE = '<form method="post" action="leave"><button class="plain">Sign out</button></form>'
+
+
 def make(ring):
+    def note(title, text, kind="", form="", status=200):
+        return ring.page("signin/note.html", status, {"form": form}, title=title, text=text, kind=kind)
+
+    def gone():
+        return note("This code is not good any more", "It was used, or its time is over. "
+                    "Load the page on the screen again and scan the new one.", "bad", status=410)  # fmt: skip
+
     async def show(request):
         """GET: the screen. Signed in: says so."""
         name = await ring.redis.get(KEY % request.cookies.get("screen", "-"))
         if name:
-            return ring.page("signin/inside.html", name=name.decode())
+            return note(f"Welcome, {name.decode()}", "You are signed in on this screen.", form=LEAVE)
         code, channel = secrets.token_urlsafe(9), f"signin:{secrets.token_urlsafe(16)}"
         await ring.redis.set(KEY % code, channel, ex=LIFE)
         phone = f"{request.url.origin()}{request.path}phone?code={code}"
@@ -36,20 +50,21 @@ def make(ring):
     async def phone(request):
         """GET phone?code=…: what the phone shows."""
         code = request.query.get("code", "")
-        good = await ring.redis.exists(KEY % code)
-        return ring.page("signin/phone.html" if good else "signin/gone.html",
-                         status=200 if good else 410, code=code)  # fmt: skip
+        if not await ring.redis.exists(KEY % code):
+            return gone()
+        return note("Is that you?", "A screen wants to sign in with your account. Confirm only "
+                    "if it is before your eyes.", form=CONFIRM % html.escape(code))  # fmt: skip
 
     async def confirm(request):
         """POST confirm, a form of code and name. A code works once."""
         form = await request.post()
         channel = await ring.redis.getdel(KEY % form.get("code", ""))
         if not channel:
-            return ring.page("signin/gone.html", status=410)
+            return gone()
         ticket = secrets.token_urlsafe(16)
         await ring.redis.set(KEY % ticket, str(form.get("name") or "Visitor")[:40], ex=30)
         await ring.publish(channel.decode(), {"ticket": ticket}, event="done")
-        return ring.page("signin/confirmed.html")
+        return note("Confirmed", "The screen is signed in. You may close this page.", "good")
 
     async def enter(request):
         """POST enter, a form of ticket: the screen is signed in."""
