@@ -54,7 +54,7 @@ void rb_group_drop_empty(struct rb_group *group) {
         free(group);
 }
 
-void rb_group_fail(struct rb_group *group) {
+static void fail_members(struct rb_group *group) {
     struct rb_subscription *subscription;
     group->busy++;
     while ((subscription = TAILQ_FIRST(&group->members))) {
@@ -62,6 +62,10 @@ void rb_group_fail(struct rb_group *group) {
         subscription->sink->failed(subscription);
     }
     group->busy--;
+}
+
+void rb_group_fail(struct rb_group *group) {
+    fail_members(group);
     rb_group_drop_empty(group);
 }
 
@@ -92,7 +96,7 @@ void rb_group_from_live(struct rb_channel *channel) {
         return;
     struct rb_group *group = rb_group_new(channel, live->at, live->at.set);
     if (!group) {
-        rb_group_fail(live);
+        fail_members(live);
         return;
     }
     TAILQ_CONCAT(&group->members, &live->members, member);
