@@ -8,25 +8,23 @@ from . import peers
 from .measure import cpu_seconds, pss_bytes
 from .scenario import (Figure, Scenario, above_floor, at_least, at_most, both, of_floor)
 
+QUEUE = "ringback:queue:default"
 FROM, TO = 0.2, 0.9  # of the jobs: between them as many are in flight as there should be
 
 
-def work_off(stage, process, queue, jobs, in_flight, add):
+def work_off(stage, process, queue, jobs, add):
     """Fills the queue while the process is stopped, lets it go on, and watches the queue
     become shorter: what leaves it in the steady state is what is worked off."""
-    idle = pss_bytes(process)
     os.killpg(process.pid, signal.SIGSTOP)
     add(jobs)
     os.killpg(process.pid, signal.SIGCONT)
-    most, marks, deadline = idle, {}, time.monotonic() + 120
+    marks, deadline = {}, time.monotonic() + 120
     while TO not in marks:
         gone = (jobs - stage.redis.client.llen(queue)) / jobs
         for share in (FROM, TO):
             if gone >= share and share not in marks:
                 spent = cpu_seconds(process), cpu_seconds(stage.redis.process)
                 marks[share] = (time.monotonic(), *spent, gone * jobs)
-        if FROM in marks and gone >= 0.5 and most == idle:
-            most = pss_bytes(process)
         if time.monotonic() > deadline or not process.alive():
             raise AssertionError(f"{gone:.0%} of the jobs left the queue")
         time.sleep(0.01)
@@ -37,8 +35,21 @@ def work_off(stage, process, queue, jobs, in_flight, add):
         "per_s": ended / seconds,
         "cpu_us": spent * 1e6 / ended,
         "redis_us": in_redis * 1e6 / ended,
-        "bytes": (most - idle) / in_flight,
     }
+
+
+HELD_MS = 5000  # so long the service keeps calls of which the memory is measured
+
+
+def hold(stage, process, queue, calls, add):
+    """Memory of so many calls, all of them waiting for the service."""
+    idle = pss_bytes(process)
+    add(calls)
+    begun = time.monotonic()
+    while stage.redis.client.llen(queue) and time.monotonic() - begun < HELD_MS / 1000 - 1:
+        time.sleep(0.05)
+    time.sleep(1.5)  # connections open at a pace; the first answer is still to come
+    return {"bytes": (pss_bytes(process) - idle) / calls}
 
 
 def all_ended(stage, jobs):
@@ -60,9 +71,7 @@ def ours(jobs, in_flight, delay_ms):
         flights = min(in_flight, stage.scaled(in_flight * 2))
         url = stage.service(delay_ms)
         worker = stage.worker(url, max_in_flight=flights)
-        figures = work_off(
-            stage, worker.process, "ringback:queue:default", count, flights, stage.enqueue
-        )
+        figures = work_off(stage, worker.process, QUEUE, count, stage.enqueue)
         return {**figures, "notes": all_ended(stage, count)}
 
     return run
@@ -80,7 +89,25 @@ def peer(start, jobs, in_flight, delay_ms):
     def run(stage):
         flights = min(in_flight, stage.scaled(in_flight * 2))
         process, queue, add = start(stage, stage.service(delay_ms), flights)
-        return work_off(stage, process, queue, stage.scaled(jobs), flights, add)
+        return work_off(stage, process, queue, stage.scaled(jobs), add)
+
+    return run
+
+
+def ours_held(calls):
+    def run(stage):
+        count = stage.scaled(calls)
+        worker = stage.worker(stage.service(HELD_MS), max_in_flight=count)
+        return hold(stage, worker.process, QUEUE, count, stage.enqueue)
+
+    return run
+
+
+def peer_held(start, calls):
+    def run(stage):
+        count = stage.scaled(calls)
+        process, queue, add = start(stage, stage.service(HELD_MS), count)
+        return hold(stage, process, queue, count, add)
 
     return run
 
@@ -88,12 +115,12 @@ def peer(start, jobs, in_flight, delay_ms):
 def at_browser(stage):
     stage.worker(stage.service(0))
     notifier = stage.notifier()
-    return stage.run("bench_one_job", stage.redis.socket, notifier.port, stage.scaled(2000))
+    return stage.run("bench_one_job", stage.redis.socket, notifier.port, stage.scaled(1200))
 
 
 def at_redis_and_a_hop(stage):
     stage.worker(stage.service(0))
-    jobs = stage.scaled(2000)
+    jobs = stage.scaled(1200)
     job = stage.run("bench_one_job", stage.redis.socket, "redis", jobs)
     hop = stage.run("bench_one_job", stage.redis.socket, "hop", jobs)
     return {key: job[key] + hop[key] for key in ("p50_us", "p99_us")}
@@ -101,13 +128,13 @@ def at_redis_and_a_hop(stage):
 
 def one_job(stage):
     stage.worker(stage.service(0))
-    return stage.run("bench_one_job", stage.redis.socket, "redis", stage.scaled(2000))
+    return stage.run("bench_one_job", stage.redis.socket, "redis", stage.scaled(1200))
 
 
 def one_job_floor(stage):
     process = stage.start("floor_job", stage.redis.socket, stage.service(0))
     process.wait_text("ready")
-    return stage.run("bench_one_job", stage.redis.socket, "redis", stage.scaled(2000))
+    return stage.run("bench_one_job", stage.redis.socket, "redis", stage.scaled(1200))
 
 
 SCENARIOS = [
@@ -136,12 +163,21 @@ SCENARIOS = [
                    both(at_least(20000), of_floor(0.85, "bare libcurl"))),
             Figure("cpu_us", "CPU of the worker a job", "µs"),
             Figure("redis_us", "CPU of Redis a job", "µs"),
-            Figure("bytes", "memory a call in flight", "B", at_most(16384)),
         ],
         ours=ours(100000, 10000, 200),
         floor=libcurl(100000, 10000, 200),
         floor_name="bare libcurl",
         peers={"BullMQ": peer(peers.bullmq, 40000, 10000, 200)},
+    ),
+    Scenario(
+        "calls-held",
+        "10,000 calls in flight, all waiting for the service",
+        [Figure("bytes", "memory a call in flight", "B", at_most(16384))],
+        ours=ours_held(10000),
+        floor=libcurl(40000, 10000, 200),
+        floor_name="bare libcurl",
+        peers={"BullMQ": peer_held(peers.bullmq, 10000)},
+        rounds=2,
     ),
     Scenario(
         "one-job",

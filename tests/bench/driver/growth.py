@@ -4,6 +4,7 @@ from . import calls, servers
 from .delivery import SIZE, settle
 from .measure import cpu_seconds, pss_bytes
 from .scenario import Figure, Scenario, at_most
+from .stage import Stage
 
 PROCESSES = 4  # of the notifier, and of the clients: one has 20,000 descriptors at most
 MESSAGES = 100000  # in each step, whatever the number of clients
@@ -48,19 +49,33 @@ def of_connections(stage):
     return figures
 
 
-def of_calls(stage):
-    """The same number of calls a second, held longer and longer."""
-    steps = (("few", 100, 10), ("many", 1000, 100)) if stage.quick else (
-        ("few", 100, 10), ("middle", 1000, 100), ("many", 10000, 1000))  # fmt: skip
+def growth_of(contender, steps):
+    """Both steps' figures, each on a stage of its own, and by how much they grew."""
     figures = {}
-    for name, in_flight, delay_ms in steps:
-        with type(stage)(False) as fresh:
-            result = calls.ours(max(20000, 4 * in_flight), in_flight, delay_ms)(fresh)
-        figures |= {f"cpu_{name}": result["cpu_us"], f"bytes_{name}": result["bytes"]}
-        figures[f"rate_{name}"] = result["per_s"]
-    figures["cpu"] = figures["cpu_many"] / figures["cpu_few"]
-    figures["bytes"] = figures["bytes_many"] / figures["bytes_few"]
+    for name, step in steps.items():
+        with Stage(False) as stage:
+            result = contender(*step)(stage)
+        figures |= {f"{key}_{name}": result[key] for key in ("cpu_us", "bytes") if key in result}
+    for key in ("cpu_us", "bytes"):
+        if f"{key}_few" in figures:
+            figures[key] = figures[f"{key}_many"] / figures[f"{key}_few"]
     return figures
+
+
+def steps_of(stage):
+    """As many calls a second in each step, held longer: jobs, in flight, delay."""
+    many = (4000, 1000, 100) if stage.quick else (40000, 10000, 1000)
+    return {"few": (20000, 100, 10), "many": many}
+
+
+def of_calls(stage):
+    held = {"few": (100,), "many": (1000 if stage.quick else 10000,)}
+    return {**growth_of(calls.ours, steps_of(stage)), **growth_of(calls.ours_held, held)}
+
+
+def of_libcurl(stage):
+    figures = growth_of(calls.libcurl, steps_of(stage))
+    return {key: value for key, value in figures.items() if key.startswith("cpu_us")}
 
 
 SCENARIOS = [
@@ -81,14 +96,16 @@ SCENARIOS = [
         "growth-calls",
         "100 → 10,000 calls in flight, 10,000 a second",
         [
-            Figure("cpu_few", "CPU a job, 100 in flight", "µs"),
-            Figure("cpu_many", "CPU a job, 10,000 in flight", "µs"),
-            Figure("cpu", "CPU, 10,000 against 100", "×", at_most(1.3)),
+            Figure("cpu_us_few", "CPU a job, 100 in flight", "µs"),
+            Figure("cpu_us_many", "CPU a job, 10,000 in flight", "µs"),
+            Figure("cpu_us", "CPU, 10,000 against 100", "×", at_most(1.3)),
             Figure("bytes_few", "memory a call, 100", "B"),
             Figure("bytes_many", "memory a call, 10,000", "B"),
             Figure("bytes", "memory, 10,000 against 100", "×", at_most(1.3)),
         ],
         ours=of_calls,
+        floor=of_libcurl,
+        floor_name="bare libcurl",
         rounds=2,
     ),
 ]
