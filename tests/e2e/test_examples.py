@@ -83,6 +83,16 @@ def test_hotels(apps, browser):
     assert browser.complaints() == []
 
 
+def test_hotels_without_scripts(apps, browser):
+    app = apps()
+    browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    browser.get(app.url + "hotels/?city=Bern")
+    rows = lambda: browser.driver.find_elements("css selector", "tr")  # noqa: E731
+    wait_until(lambda: len(rows()) == 9, 20, "nine offers")
+    assert "plain?city=Bern" in browser.driver.current_url
+    browser.shot("hotels-plain")
+
+
 def test_sign_in_by_phone(apps, browser):
     app = apps()
     browser.get(app.url + "signin/")

@@ -39,6 +39,12 @@ class Ring:
             async with http.post(url, params={"event": event}, json=data) as answer:
                 answer.raise_for_status()
 
+    async def look(self, channel):
+        """What is known of a channel; its `last` event is null where there is none yet."""
+        async with aiohttp.ClientSession() as http:
+            async with http.get(f"{self.admin}/channels/{channel}") as answer:
+                return await answer.json() if answer.status == 200 else {}
+
     def page(self, path, status=200, raw=None, **values):
         """The page with its {{name}}s filled in: values as text, raw as they are."""
         values = {name: html.escape(str(value)) for name, value in values.items()}
