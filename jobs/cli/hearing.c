@@ -23,7 +23,9 @@ struct heard {
     bool moved;  /* the cursor went back while reading: what is read does not count */
     bool told;   /* that Redis refuses to read it */
     struct rb_stream_id
-        last; /* the last id ever, asked before reading; 0-0 = not asked */
+        last;  /* the last id ever, asked before reading; 0-0 = not asked */
+    bool gone; /* nobody wants to hear it: only its readings keep it */
+    size_t readings;
 };
 
 struct rb_hearing {
@@ -105,20 +107,33 @@ static void release(struct rb_hearing *hearing) {
     free(hearing);
 }
 
+static void end_reading(struct heard *h) {
+    struct rb_hearing *hearing = h->hearing;
+    h->readings--;
+    hearing->readings--;
+    if (h->gone && h->readings == 0)
+        free(h);
+    release(hearing);
+}
+
+static void begin_reading(struct heard *h) {
+    h->readings++;
+    h->hearing->readings++;
+}
+
 /* Asked before the entries, so that what comes in between can't look like a loss. */
 static void on_last(void *ctx, enum rb_status status, const struct redisReply *reply) {
     struct heard *h = ctx;
     struct rb_hearing *hearing = h->hearing;
     struct rb_stream_id last;
-    if (!hearing->freed && status == RB_OK && is_string(reply) &&
+    if (!hearing->freed && !h->gone && status == RB_OK && is_string(reply) &&
         rb_stream_id_parse(text_of(reply), &last) == RB_OK) {
         h->last = last;
         h->moved = rb_stream_id_compare(last, h->cursor) < 0;
         if (h->moved) /* a failover lost events */
             gap(h, last);
     }
-    hearing->readings--;
-    release(hearing);
+    end_reading(h);
 }
 
 static void take_page(struct heard *h, const struct redisReply *page) {
@@ -143,7 +158,7 @@ static void on_page(void *ctx, enum rb_status status, const struct redisReply *r
     struct heard *h = ctx;
     struct rb_hearing *hearing = h->hearing;
     h->reading = false;
-    if (hearing->freed) {
+    if (hearing->freed || h->gone) {
         /* nobody is there any more */
     } else if (status == RB_OK && reply->type == REDIS_REPLY_ARRAY) {
         take_page(h, reply);
@@ -153,8 +168,7 @@ static void on_page(void *ctx, enum rb_status status, const struct redisReply *r
             rb_cli_say("%.*s: %s", RB_TEXT_ARG(h->name), reply->str);
         h->told = status == RB_REFUSED;
     }
-    hearing->readings--;
-    release(hearing);
+    end_reading(h);
 }
 
 static void read_on(struct heard *h) {
@@ -172,14 +186,14 @@ static void read_on(struct heard *h) {
         rb_key_meta(&hearing->cli->keys, h->name, &meta);
         const struct rb_text last[] = {RB_TEXT("HGET"), rb_key_text(&meta),
                                        RB_TEXT(RB_META_LAST)};
-        hearing->readings++;
+        begin_reading(h);
         rb_cli_ask(hearing->cli, on_last, h, 3, last);
     }
     size_t len = rb_stream_id_write(h->cursor, from + 1) + 1;
     const struct rb_text range[] = {RB_TEXT("XRANGE"),  rb_key_text(&h->key),
                                     rb_text(from, len), RB_TEXT("+"),
                                     RB_TEXT("COUNT"),   RB_TEXT(PAGE)};
-    hearing->readings++;
+    begin_reading(h);
     rb_cli_ask(hearing->cli, on_page, h, 6, range);
 }
 
@@ -298,7 +312,28 @@ enum rb_status rb_hearing_add(struct rb_hearing *hearing, struct rb_text channel
     return RB_OK;
 }
 
+bool rb_hearing_remove(struct rb_hearing *hearing, struct rb_text channel) {
+    for (size_t i = 0; i < hearing->count; i++) {
+        struct heard *h = hearing->heard[i];
+        if (!rb_text_equal(h->name, channel))
+            continue;
+        rb_subscriber_unsubscribe(hearing->subscriber, rb_key_text(&h->key));
+        hearing->count--;
+        memmove(hearing->heard + i, hearing->heard + i + 1,
+                (hearing->count - i) * sizeof(struct heard *));
+        h->gone = true;
+        if (h->readings == 0)
+            free(h);
+        return true;
+    }
+    return false;
+}
+
 size_t rb_hearing_count(const struct rb_hearing *hearing) { return hearing->count; }
+
+struct rb_text rb_hearing_name(const struct rb_hearing *hearing, size_t index) {
+    return hearing->heard[index]->name;
+}
 
 struct asked {
     struct rb_stream_id *id;

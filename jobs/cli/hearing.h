@@ -31,7 +31,11 @@ void rb_hearing_free(struct rb_hearing *hearing);
 RB_MUST_CHECK enum rb_status rb_hearing_add(struct rb_hearing *hearing,
                                             struct rb_text channel,
                                             struct rb_stream_id since);
+/* False when it is not heard. Not from inside on_event and on_gap. */
+bool rb_hearing_remove(struct rb_hearing *hearing, struct rb_text channel);
+
 size_t rb_hearing_count(const struct rb_hearing *hearing);
+struct rb_text rb_hearing_name(const struct rb_hearing *hearing, size_t index);
 
 /* Runs the loop until the channel's last id is known: where to hear from when only what
  * comes from now on counts. False after telling why not. */
