@@ -29,8 +29,10 @@ void rb_histogram_note(struct rb_histogram *histogram, int64_t value) {
 }
 
 uint64_t rb_histogram_at(const struct rb_histogram *histogram, double share) {
-    uint64_t wanted = (uint64_t)((double)histogram->count * share), seen = 0;
-    for (unsigned i = 0; i < RB_HISTOGRAM_BUCKETS; i++) {
+    double exact = (double)histogram->count * share;
+    uint64_t wanted = (uint64_t)exact, seen = 0;
+    wanted += (double)wanted < exact;
+    for (unsigned i = 0; i + 1 < RB_HISTOGRAM_BUCKETS; i++) {
         seen += histogram->buckets[i];
         if (seen > 0 && seen >= wanted)
             return edge_of(i) < histogram->max ? edge_of(i) : histogram->max;
