@@ -1,15 +1,22 @@
 /* The command line of the daemons, and from there to the settings. */
 #include "config/options.h"
 
+#include <ev.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <yaml.h>
+
+#include "config/buffer.h"
+#include "config/complete.h"
+#include "config/manual.h"
 
 static const char common_options[] =
     "  -c, --config FILE      read this configuration file\n"
     "      --set KEY=VALUE    override one setting, e.g. --set log.level=debug\n"
     "      --check            read everything, connect, say what is wrong, and exit\n"
-    "      --help-settings    list all settings (=markdown: as in the README)\n"
+    "      --help-settings    list all settings (=markdown, =man: in these languages)\n"
+    "      --help-man         print this as a manual page\n"
     "  -V, --version          print the version\n"
     "  -h, --help             print this\n";
 
@@ -31,12 +38,73 @@ static const char notes[] =
     "  69  Redis can't be reached, or an address can't be bound\n"
     "  78  settings or service definitions are wrong\n";
 
-static void print_help(const struct rb_program *program) {
-    printf("Usage: %s [OPTION]…\n%s\n\nOptions:\n%s", program->name, program->summary,
-           common_options);
+#define SWITCH_LINE 256
+#define SWITCHES_MOST 30
+
+/* The program's own switches as lines of the help. */
+static void add_switches(const struct rb_program *program, struct rb_buffer *out) {
     for (const struct rb_switch *s = program->switches; s && s->name; s++)
-        printf("      --%-16s %s\n", s->name, s->help);
-    fputs(notes, stdout);
+        rb_buffer_printf(out, "      --%-16s %s\n", s->name, s->help);
+}
+
+static void print_help(const struct rb_program *program) {
+    struct rb_buffer own;
+    rb_buffer_init(&own, (size_t)SWITCH_LINE * SWITCHES_MOST);
+    add_switches(program, &own);
+    printf("Usage: %s [OPTION]…\n%s\n\nOptions:\n%s%s%s", program->name, program->summary,
+           common_options, own.at ? own.at : "", notes);
+    rb_buffer_fini(&own);
+}
+
+static void print_manual(const struct rb_program *program) {
+    struct rb_buffer own;
+    rb_buffer_init(&own, (size_t)SWITCH_LINE * SWITCHES_MOST);
+    add_switches(program, &own);
+    rb_manual_begin(stdout, program->name, 8, program->summary);
+    rb_manual_heading(stdout, "Synopsis");
+    rb_manual_command(stdout, program->name, "[OPTION]...");
+    rb_manual_heading(stdout, "Description");
+    rb_manual_help(stdout, program->about ? program->about : program->summary);
+    rb_manual_heading(stdout, "Options");
+    rb_manual_help(stdout, common_options);
+    rb_manual_help(stdout, own.at ? own.at : "");
+    rb_manual_heading(stdout, "Settings");
+    rb_manual_help(stdout, notes);
+    rb_manual_end(stdout);
+    rb_buffer_fini(&own);
+}
+
+static void complete(const struct rb_program *program, char *const *words) {
+    struct rb_buffer own;
+    struct rb_complete asked = rb_complete_words(stdout, words);
+    rb_buffer_init(&own, (size_t)SWITCH_LINE * SWITCHES_MOST);
+    add_switches(program, &own);
+    const char *helps[] = {common_options, own.at ? own.at : "", NULL};
+    rb_complete_options(&asked, helps);
+    rb_buffer_fini(&own);
+}
+
+void rb_options_print_version(FILE *out, const char *name, void (*libraries)(FILE *out)) {
+    fprintf(out, "%s %s\nlibev %d.%d, libyaml %s", name, RINGBACK_VERSION,
+            ev_version_major(), ev_version_minor(), yaml_get_version_string());
+    if (libraries)
+        libraries(out);
+    fputc('\n', out);
+}
+
+bool rb_options_print_settings(FILE *out, const char *word) {
+    const struct rb_text name = RB_TEXT("--help-settings");
+    if (!rb_text_starts(rb_text_of(word), name))
+        return false;
+    const char *language = word + name.len;
+    bool markdown = strcmp(language, "=markdown") == 0;
+    if (strcmp(language, "=man") == 0)
+        rb_manual_settings(out);
+    else if (markdown || language[0] == '\0')
+        rb_settings_print_reference(out, markdown);
+    else
+        return false;
+    return true;
 }
 
 /* What was asked for is printed; an exit code of 0 must mean that it came out. */
@@ -119,6 +187,19 @@ static bool is(const char *word, const char *name, const char *letter) {
     return strcmp(word, name) == 0 || strcmp(word, letter) == 0;
 }
 
+/* True when the word asked for something to be printed, and it was. */
+static bool printed(const struct rb_program *program, const char *word) {
+    if (is(word, "--help", "-h"))
+        print_help(program);
+    else if (is(word, "--version", "-V"))
+        rb_options_print_version(stdout, program->name, program->libraries);
+    else if (strcmp(word, "--help-man") == 0)
+        print_manual(program);
+    else
+        return rb_options_print_settings(stdout, word);
+    return true;
+}
+
 void rb_options_read(const struct rb_program *program, int argc, char **argv,
                      struct rb_options *options) {
     struct arguments a = {program, argv + (argc > 0)};
@@ -127,14 +208,10 @@ void rb_options_read(const struct rb_program *program, int argc, char **argv,
     *options = (struct rb_options){0};
     for (; *a.argv; a.argv++) {
         const char *word = *a.argv;
-        if (is(word, "--help", "-h")) {
-            print_help(program);
+        if (printed(program, word)) {
             end_after_printing();
-        } else if (is(word, "--version", "-V")) {
-            printf("%s %s\n", program->name, RINGBACK_VERSION);
-            end_after_printing();
-        } else if (is(word, "--help-settings", "--help-settings=markdown")) {
-            rb_settings_print_reference(stdout, strchr(word, '=') != NULL);
+        } else if (strcmp(word, "--complete") == 0 && a.argv == argv + 1) {
+            complete(program, a.argv + 1);
             end_after_printing();
         } else if (strcmp(word, "--check") == 0) {
             options->check = true;

@@ -1,6 +1,7 @@
 /* The command line that the two daemons share: -c FILE, --set KEY=VALUE, --check, --help,
- * --help-settings, --version, and a program's own long switches. The `ringback` command
- * uses the same settings part and has its own verbs. */
+ * --help-settings, --help-man, --version, --complete (see complete.h), and a program's
+ * own long switches. The `ringback` command uses the same settings part and has its own
+ * verbs. */
 #ifndef RB_CONFIG_OPTIONS_H
 #define RB_CONFIG_OPTIONS_H
 
@@ -27,7 +28,15 @@ struct rb_program {
     const char *name;                 /* "ringback-worker" */
     const char *summary;              /* one line for --help */
     const struct rb_switch *switches; /* ends with .name == NULL; may be NULL */
+    const char *about;                /* paragraphs for the manual; may be NULL */
+    void (*libraries)(FILE *out);     /* further ones for --version; may be NULL */
 };
+
+/* --version: the program's, then the libraries' that it runs with. */
+void rb_options_print_version(FILE *out, const char *name, void (*libraries)(FILE *out));
+
+/* --help-settings, =markdown or =man; false when the word is something else. */
+bool rb_options_print_settings(FILE *out, const char *word);
 
 #define RB_MAX_OVERRIDES 64
 struct rb_options {

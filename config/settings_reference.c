@@ -8,8 +8,7 @@ static const char *const type_names[] = {
     [RB_SETTING_CHOICE] = "one of",  [RB_SETTING_BOOLEAN] = "true or false",
 };
 
-/* "duration, 1s to 1h", "one of lease, blpop", "list". */
-static void add_type(const struct rb_setting *setting, struct rb_buffer *out) {
+void rb_setting_add_type(const struct rb_setting *setting, struct rb_buffer *out) {
     rb_buffer_string(out, type_names[setting->type]);
     switch (setting->type) {
     case RB_SETTING_STRING:
@@ -68,7 +67,7 @@ void rb_settings_print_reference(FILE *out, bool markdown) {
         const struct rb_setting *setting = &rb_settings_table[i];
         struct rb_buffer type;
         rb_buffer_init(&type, 256);
-        add_type(setting, &type);
+        rb_setting_add_type(setting, &type);
         if (markdown && !rb_text_equal(section, section_of(setting))) {
             section = section_of(setting);
             fprintf(out,

@@ -53,6 +53,9 @@ RB_MUST_CHECK enum rb_status rb_setting_store_text(const struct rb_setting *sett
 /* "a duration from 1s to 1h, e.g. 10s". */
 void rb_setting_expected(const struct rb_setting *setting, struct rb_buffer *out);
 
+/* "duration, 1s to 1h", "one of lease, blpop", "list": for the reference. */
+void rb_setting_add_type(const struct rb_setting *setting, struct rb_buffer *out);
+
 /* "90s" or "64KiB": a value of the setting's type as one would write it. */
 void rb_setting_add_number(const struct rb_setting *setting, int64_t value,
                            struct rb_buffer *out);

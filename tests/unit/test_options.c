@@ -26,7 +26,8 @@ static int run(char *const *words) {
         bool drain = false;
         const struct rb_switch switches[] = {
             {"drain", "end when the queues are empty", &drain}, {NULL, NULL, NULL}};
-        const struct rb_program program = {"prog", "Does things.", switches};
+        const struct rb_program program = {
+            .name = "prog", .summary = "Does things.", .switches = switches};
         char *argv[64] = {"prog"};
         int argc = 1;
         for (; words[argc - 1]; argc++)
@@ -101,7 +102,7 @@ static void too_many_overrides(void **state) {
     (void)state;
     char words[RB_MAX_OVERRIDES + 1][16];
     char *argv[RB_MAX_OVERRIDES + 3] = {"prog"};
-    const struct rb_program program = {"prog", "", NULL};
+    const struct rb_program program = {.name = "prog", .summary = ""};
     for (int i = 0; i <= RB_MAX_OVERRIDES; i++) {
         snprintf(words[i], sizeof words[i], "--set=k%d=v", i);
         argv[i + 1] = words[i];
@@ -153,11 +154,56 @@ static void help_tells_all(void **state) {
     assert_int_equal(RUN("--check", "-h"), 0);
     assert_non_null(strstr(output, "Usage: prog"));
     assert_int_equal(RUN("--version"), 0);
-    assert_string_equal(output, "prog " RINGBACK_VERSION "\n");
+    assert_true(strncmp(output, "prog " RINGBACK_VERSION "\nlibev ",
+                        sizeof "prog " RINGBACK_VERSION "\nlibev " - 1) == 0);
     assert_int_equal(RUN("--help-settings"), 0);
     assert_non_null(strstr(output, "\nworker.lease (duration, 1s to 1h; default 10s)\n"));
     assert_int_equal(RUN("--help-settings=markdown"), 0);
     assert_non_null(strstr(output, "| `worker.lease` |"));
+    assert_int_equal(RUN("--help-settings=man"), 0);
+    assert_non_null(strstr(output, "\\fBworker.lease\\fR\nduration, 1s to 1h"));
+    assert_int_equal(RUN("--help-settings=roff"), 64);
+}
+
+static void the_manual_tells_all(void **state) {
+    (void)state;
+    assert_int_equal(RUN("--help-man"), 0);
+    static const char *const parts[] = {".TH PROG 8 2",
+                                        "prog \\- does things\n",
+                                        ".SH OPTIONS",
+                                        "\\-\\-config",
+                                        "\\fB\\-\\-drain\\fR\nend when",
+                                        ".SH SIGNALS",
+                                        ".SH EXIT CODES",
+                                        "\\fB78\\fR\n",
+                                        ".SH SEE ALSO"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (!strstr(output, parts[i]))
+            fail_msg("--help-man does not say %s", parts[i]);
+}
+
+static void completes(void **state) {
+    (void)state;
+    assert_int_equal(RUN("--complete", "--dr"), 0);
+    assert_string_equal(output, "--drain\tend when the queues are empty\n");
+    RUN("--complete", "");
+    assert_non_null(strstr(output, "--config\t"));
+    assert_non_null(strstr(output, "\n-V\tprint the version\n"));
+    RUN("--complete", "--set", "log.");
+    assert_true(strstr(output, "log.level=\tThe least") == output);
+    assert_non_null(strstr(output, "\nlog.format=\t"));
+    RUN("--complete", "--set", "log.level=w");
+    assert_string_equal(output, "log.level=warn\t\n");
+    RUN("--complete", "--set=notifier.echo=");
+    assert_string_equal(output,
+                        "--set=notifier.echo=true\t\n--set=notifier.echo=false\t\n");
+    RUN("--complete", "--set", "worker.lease=");
+    assert_string_equal(output, "");
+    RUN("--complete", "-c", ""); /* a file's name */
+    assert_string_equal(output, "");
+    RUN("--complete");
+    assert_non_null(strstr(output, "--check"));
+    assert_int_equal(RUN("--check", "--complete", ""), 64);
 }
 
 static void help_that_did_not_come_out_is_a_failure(void **state) {
@@ -165,7 +211,7 @@ static void help_that_did_not_come_out_is_a_failure(void **state) {
     pid_t pid = fork();
     if (pid == 0) {
         char *argv[] = {"prog", "--help", NULL};
-        const struct rb_program program = {"prog", "", NULL};
+        const struct rb_program program = {.name = "prog", .summary = ""};
         struct rb_options options;
         if (!freopen("/dev/full", "w", stdout))
             _exit(99);
@@ -179,7 +225,7 @@ static void help_that_did_not_come_out_is_a_failure(void **state) {
 
 static void settings_follow(void **state) {
     (void)state;
-    const struct rb_program program = {"prog", "", NULL};
+    const struct rb_program program = {.name = "prog", .summary = ""};
     struct rb_options options = {
         .overrides = {{"log.format", "json"}, {"log.level", "warn"}},
         .override_count = 2};
@@ -204,6 +250,8 @@ int main(void) {
         cmocka_unit_test(refuses_with_64),
         cmocka_unit_test(too_many_overrides),
         cmocka_unit_test(help_tells_all),
+        cmocka_unit_test(the_manual_tells_all),
+        cmocka_unit_test(completes),
         cmocka_unit_test(help_that_did_not_come_out_is_a_failure),
         cmocka_unit_test(settings_follow),
     };
