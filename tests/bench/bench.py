@@ -70,13 +70,15 @@ def main():
         "machine": measure.machine(),
         "date": datetime.date.today().isoformat(),
         "quick": asked.quick,
+        "load": round(os.getloadavg()[0], 1),
+        "rounds": 1 if asked.quick else asked.rounds or 3,
         "scenarios": [],
         "rows": [],
     }
     print(report["machine"])
     for scenario in scenarios:
         results, missing, seconds = contest.run(
-            scenario, asked.peers, asked.quick, 1 if asked.quick else asked.rounds
+            scenario, asked.peers, asked.quick, report["rounds"]
         )
         notes = list(notes_of(results, missing))
         rows = list(table.rows(scenario, results, missing))

@@ -9,8 +9,11 @@ END = "<!-- end of table -->"
 
 
 def lines_of(report):
-    how = "a quick run, of a tenth of the load" if report["quick"] else "a full run"
-    yield f"{report['date']}, {report['machine']}; {how}."
+    how = "a tenth of the load" if report["quick"] else "the full load"
+    yield (
+        f"{report['date']}, {report['machine']}; {how}, at most {report['rounds']} rounds; "
+        f"the machine's load average was {report['load']} when it began."
+    )
     yield ""
     yield from markdown(report["rows"])
     notes = [
