@@ -45,7 +45,8 @@ struct rb_redis_connection {
     struct rb_redis_dial *dial;
     int fd;
     struct rb_redis_reader in;
-    size_t reply_bytes; /* read since the last whole reply */
+    size_t reply_bytes;     /* read since the last whole reply */
+    struct rb_buffer begun; /* what on_bytes has not taken */
     struct rb_buffer output;
     size_t written; /* of output */
     enum rb_greeting_step greeting;
@@ -99,6 +100,7 @@ static void close_down(struct rb_redis_connection *c) {
         close(c->fd);
     c->fd = -1;
     rb_redis_reader_fini(&c->in);
+    rb_buffer_fini(&c->begun);
     rb_buffer_fini(&c->output);
     c->written = 0;
     c->reply_bytes = 0;
@@ -193,9 +195,13 @@ static void take_greeting(struct rb_redis_connection *c, const struct redisReply
     c->events->on_up(c->owner);
 }
 
+static bool owner_reads(const struct rb_redis_connection *c) {
+    return c->state == UP && c->events->on_bytes;
+}
+
 /* Hands over every whole reply. False when the connection broke or its owner let go. */
 static bool take_replies(struct rb_redis_connection *c) {
-    for (;;) {
+    while (!owner_reads(c)) {
         void *reply = NULL;
         if (redisReaderGetReply(c->in.reader, &reply) != REDIS_OK) {
             char why[160];
@@ -214,6 +220,10 @@ static bool take_replies(struct rb_redis_connection *c) {
         if (!c->in.reader)
             return false;
     }
+    if (owner_reads(c) && c->in.reader->pos < c->in.reader->len) {
+        give_up(c, "an answer nobody asked for");
+        return false;
+    }
     if (c->reply_bytes > c->options.max_reply_bytes) {
         give_up(c, "a reply is larger than allowed");
         return false;
@@ -221,10 +231,40 @@ static bool take_replies(struct rb_redis_connection *c) {
     return true;
 }
 
+/* What the owner has not taken is kept, and comes again before what comes next. It is out
+ * of the connection's reach meanwhile: the owner may break or free the connection. */
+static bool hand_over(struct rb_redis_connection *c, struct rb_text bytes) {
+    struct rb_buffer begun = c->begun, *rest = &c->begun;
+    rb_buffer_init(rest, begun.limit);
+    if (begun.len > 0) {
+        rb_buffer_text(&begun, bytes);
+        bytes = rb_buffer_view(&begun);
+    }
+    size_t taken = begun.status == RB_OK ? c->events->on_bytes(c->owner, bytes) : 0;
+    if (!c->in.reader) {
+        rb_buffer_fini(&begun);
+        return false;
+    }
+    if (begun.len > 0 && taken == 0) {
+        *rest = begun; /* a long one: it grows where it is */
+    } else {
+        if (taken < bytes.len)
+            rb_buffer_text(rest, rb_text(bytes.at + taken, bytes.len - taken));
+        rb_buffer_fini(&begun);
+    }
+    if (rest->status == RB_OK)
+        return true;
+    give_up(c, rest->status == RB_NOMEM ? "out of memory"
+                                        : "a reply is larger than allowed");
+    return false;
+}
+
 /* hiredis moves all that is left in its reader to the front again and again while it
  * takes replies from it, so it gets a little at a time. */
 static bool feed(struct rb_redis_connection *c, const char *bytes, size_t len) {
     while (len > 0) {
+        if (owner_reads(c))
+            return hand_over(c, rb_text(bytes, len));
         size_t piece = len < FEED_BYTES ? len : FEED_BYTES;
         c->reply_bytes += piece;
         if (redisReaderFeed(c->in.reader, bytes, piece) != REDIS_OK) {
@@ -437,6 +477,7 @@ rb_redis_connection_new(struct ev_loop *loop,
     c->owner = owner;
     c->fd = -1;
     rb_buffer_init(&c->output, RB_REDIS_OUTPUT_MAX);
+    rb_buffer_init(&c->begun, options->max_reply_bytes);
     snprintf(c->error, sizeof c->error, "not connected yet");
 
     ev_init(&c->readable, on_readable);

@@ -27,6 +27,9 @@ struct rb_redis_connection_events {
     void (*on_up)(void *owner);
     void (*on_down)(void *owner); /* once after each on_up */
     void (*on_reply)(void *owner, const struct redisReply *reply);
+    /* Who reads for itself has this instead of on_reply, from on_up on: the bytes as they
+     * came. Returns how many it took; the others come again with more behind them. */
+    size_t (*on_bytes)(void *owner, struct rb_text bytes);
     void (*on_batch_end)(void *owner); /* the replies of one read are handed over */
     /* Once a turn in which _wake or _output was called: the last moment to add output. */
     void (*on_turn)(void *owner);

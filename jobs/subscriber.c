@@ -2,11 +2,13 @@
  * was published and the confirmations; there is nothing else to pair. */
 #include "jobs/subscriber.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "config/clock.h"
 #include "jobs/redis_command.h"
 #include "jobs/redis_connection.h"
+#include "jobs/redis_push.h"
 
 #define NAMES_A_COMMAND 512 /* so that Redis serves others in between */
 #define MAX_REPLY_BYTES ((size_t)64 * 1024 * 1024)
@@ -99,41 +101,54 @@ static void on_down(void *owner) {
     s->events.on_state(s->ctx, false);
 }
 
-static bool is_string(const struct redisReply *reply, size_t i) {
-    return i < reply->elements && reply->element[i]->type == REDIS_REPLY_STRING;
+static void refuse(struct rb_subscriber *s, const struct rb_redis_push *push) {
+    char why[160];
+    /* A refused SUBSCRIBE must not look like a quiet channel. */
+    if (push->kind == RB_REDIS_PUSH_ERROR)
+        snprintf(why, sizeof why, "%.*s", (int)push->parts[0].len, push->parts[0].at);
+    else
+        snprintf(why, sizeof why, "an answer nobody asked for");
+    rb_redis_connection_break(s->connection, why);
 }
 
-static struct rb_text element(const struct redisReply *reply, size_t i) {
-    return rb_text(reply->element[i]->str, reply->element[i]->len);
-}
-
-static bool take(struct rb_subscriber *s, const struct redisReply *reply) {
-    if (reply->type == REDIS_REPLY_STATUS)
+static bool take(struct rb_subscriber *s, const struct rb_redis_push *push) {
+    const struct rb_text *parts = push->parts;
+    if (push->kind == RB_REDIS_PUSH_STATUS)
         return true; /* the PONG of a connection that is subscribed to nothing */
-    if (reply->type != REDIS_REPLY_ARRAY || !is_string(reply, 0))
+    if (push->kind != RB_REDIS_PUSH_ARRAY || push->count < 2)
         return false;
-    struct rb_text kind = element(reply, 0);
-    if (rb_text_is(kind, "message") && is_string(reply, 1) && is_string(reply, 2)) {
+    if (rb_text_is(parts[0], "message") && push->count == 3 && parts[1].at &&
+        parts[2].at) {
         s->delivered = true;
-        s->events.on_message(s->ctx, element(reply, 1), element(reply, 2));
+        s->events.on_message(s->ctx, parts[1], parts[2]);
         return true;
     }
-    if (rb_text_is(kind, "subscribe") && is_string(reply, 1)) {
-        s->events.on_subscribed(s->ctx, element(reply, 1));
+    if (rb_text_is(parts[0], "subscribe") && parts[1].at) {
+        s->events.on_subscribed(s->ctx, parts[1]);
         return true;
     }
-    return rb_text_is(kind, "unsubscribe") || rb_text_is(kind, "pong");
+    return rb_text_is(parts[0], "unsubscribe") || rb_text_is(parts[0], "pong");
 }
 
-static void on_reply(void *owner, const struct redisReply *reply) {
+static size_t on_bytes(void *owner, struct rb_text bytes) {
     struct rb_subscriber *s = owner;
+    size_t taken = 0, len;
     s->heard_ms = rb_clock_ms();
     s->probing = false;
-    /* A refused SUBSCRIBE must not look like a quiet channel. */
-    if (reply->type == REDIS_REPLY_ERROR)
-        rb_redis_connection_break(s->connection, reply->str);
-    else if (!take(s, reply) && !s->doomed)
-        rb_redis_connection_break(s->connection, "an answer nobody asked for");
+    while (!s->doomed && rb_redis_connection_up(s->connection)) {
+        struct rb_redis_push push;
+        struct rb_text rest = rb_text(bytes.at + taken, bytes.len - taken);
+        enum rb_redis_push_step step = rb_redis_push_read(rest, &push, &len);
+        if (step == RB_REDIS_PUSH_MORE)
+            break;
+        if (step == RB_REDIS_PUSH_BAD)
+            rb_redis_connection_break(s->connection, "not the Redis protocol");
+        else if (!take(s, &push) && !s->doomed)
+            refuse(s, &push);
+        else
+            taken += len;
+    }
+    return taken;
 }
 
 static void on_batch_end(void *owner) {
@@ -171,7 +186,7 @@ static void on_alarm(void *owner, int64_t now_ms) {
 static const struct rb_redis_connection_events connection_events = {
     .on_up = on_up,
     .on_down = on_down,
-    .on_reply = on_reply,
+    .on_bytes = on_bytes,
     .on_batch_end = on_batch_end,
     .on_turn = on_turn,
     .on_alarm = on_alarm,

@@ -1,6 +1,6 @@
 /* The subscribed connection: one socket, any number of pub/sub channels, about one byte a
- * channel here (Redis keeps the rest). Works on its own descriptor with hiredis's
- * formatter and reader, since the async API of 0.14 aborts on what a subscriber needs.
+ * channel here (Redis keeps the rest). Reads for itself (redis_push.h): hiredis allocates
+ * four times a message, and its async API of 0.14 aborts on what a subscriber needs.
  *
  * It remembers no names: after a reconnect (on_state up) the owner subscribes again, in
  * the pace it wants. Probes a silent connection with PING and replaces it when no answer

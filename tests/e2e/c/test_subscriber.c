@@ -176,6 +176,27 @@ static void test_payloads_of_any_bytes_and_size(void **state) {
     assert_int_equal(b->downs, 0);
 }
 
+static void check_number(struct bench *b, struct rb_text name) {
+    char wanted[16];
+    (void)name;
+    snprintf(wanted, sizeof wanted, "a=%d:", b->heard - 1);
+    assert_memory_equal(b->last, wanted, strlen(wanted));
+}
+
+/* More than one read takes, so that reads end anywhere within a message. */
+static void test_messages_that_are_cut(void **state) {
+    struct bench *b = *state;
+    char padding[512];
+    memset(padding, 'x', sizeof padding);
+    come_up(b, 10000);
+    subscribe(b, "a");
+    b->on_message = check_number;
+    for (int i = 0; i < 2000; i++)
+        server_do(&b->server, "PUBLISH a %d:%b", i, padding, (size_t)(i * 7 % 509));
+    run_until_count(b->loop, &b->heard, 2000);
+    assert_int_equal(b->downs, 0);
+}
+
 static void test_a_payload_beyond_all_measure(void **state) {
     struct bench *b = *state;
     size_t size = 70 * 1024 * 1024;
@@ -306,6 +327,7 @@ int main(void) {
         WITH_SERVER(test_many_names_in_one_turn),
         WITH_SERVER(test_order_of_coming_and_going),
         WITH_SERVER(test_payloads_of_any_bytes_and_size),
+        WITH_SERVER(test_messages_that_are_cut),
         WITH_SERVER(test_a_payload_beyond_all_measure),
         WITH_SERVER(test_comes_back),
         WITH_SERVER(test_silence_is_probed),
