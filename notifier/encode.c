@@ -2,6 +2,7 @@
 #include "notifier/encode.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "jobs/json_scan.h"
 #include "jobs/name.h"
@@ -9,6 +10,8 @@
 #include "notifier/http_response.h"
 #include "notifier/receipt.h"
 #include "notifier/websocket.h"
+
+#define BESIDE 256 /* bytes of an event's frame beside its JSON, as a rule */
 
 struct rb_bytes *rb_bytes_new(struct rb_text text) {
     if (text.len > UINT32_MAX - sizeof(struct rb_bytes))
@@ -49,15 +52,26 @@ void rb_encode_websocket_packed(struct rb_buffer *out,
     rb_deflate_frame(frame->deflate, out, opcode_of(frame->json), frame->json);
 }
 
-static size_t line_length(struct rb_text text) {
+static size_t length_to(struct rb_text text, char c) {
+    const char *at = text.len > 0 ? memchr(text.at, c, text.len) : NULL;
+    return at ? (size_t)(at - text.at) : text.len;
+}
+
+/* Payloads without a carriage return, almost all, are looked through by memchr(3). */
+static size_t line_length(struct rb_text text, bool returns) {
     size_t len = 0;
+    if (!returns)
+        return length_to(text, '\n');
     while (len < text.len && text.at[len] != '\r' && text.at[len] != '\n')
         len++;
     return len;
 }
 
+static bool has_returns(struct rb_text text) { return length_to(text, '\r') < text.len; }
+
 void rb_encode_sse_plain(struct rb_buffer *out, const struct rb_event_frame *frame) {
     struct rb_text rest = frame->json;
+    bool returns = has_returns(rest);
     if (frame->has_id) {
         rb_buffer_string(out, "id: ");
         rb_buffer_text(out, frame->cursor);
@@ -68,7 +82,7 @@ void rb_encode_sse_plain(struct rb_buffer *out, const struct rb_event_frame *fra
     rb_buffer_text(out,
                    rb_name_is_event(frame->event) ? frame->event : RB_TEXT("message"));
     for (;;) {
-        size_t len = line_length(rest);
+        size_t len = line_length(rest, returns);
         rb_buffer_string(out, "\ndata: ");
         rb_buffer_text(out, rb_text(rest.at, len));
         if (len == rest.len)
@@ -82,7 +96,8 @@ void rb_encode_sse_plain(struct rb_buffer *out, const struct rb_event_frame *fra
 }
 
 void rb_encode_stream_plain(struct rb_buffer *out, const struct rb_event_frame *frame) {
-    bool one_line = line_length(frame->json) == frame->json.len;
+    bool one_line =
+        !has_returns(frame->json) && length_to(frame->json, '\n') == frame->json.len;
     /* Our own events are JSON already; what others published is looked at. */
     bool json = (frame->has_id && one_line) || rb_json_check(frame->json, NULL) == RB_OK;
     if (json && one_line)
@@ -99,6 +114,8 @@ static void as_chunk(struct rb_buffer *out, const struct rb_event_frame *frame,
                      void (*encode)(struct rb_buffer *, const struct rb_event_frame *)) {
     struct rb_buffer plain;
     rb_buffer_init(&plain, out->limit);
+    /* In one piece, as a rule. */
+    (void)rb_buffer_reserve(&plain, frame->json.len + BESIDE);
     encode(&plain, frame);
     if (plain.status == RB_OK)
         rb_http_chunk(out, rb_buffer_view(&plain));

@@ -119,7 +119,13 @@ void rb_http_chunk(struct rb_buffer *out, struct rb_text data) {
         rb_buffer_string(out, "0\r\n\r\n");
         return;
     }
-    rb_buffer_printf(out, "%zx\r\n", data.len);
+    char size[2 * sizeof data.len + 2];
+    size_t at = sizeof size;
+    size[--at] = '\n';
+    size[--at] = '\r';
+    for (size_t rest = data.len; rest > 0; rest /= 16)
+        size[--at] = "0123456789abcdef"[rest % 16];
+    rb_buffer_add(out, size + at, sizeof size - at);
     rb_buffer_text(out, data);
     rb_buffer_string(out, "\r\n");
 }
