@@ -1,5 +1,6 @@
 /* GET /channels: those of which events are kept, as Redis scans its keys, and those that
  * somebody waits on, as all processes of all notifiers tell. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "jobs/name.h"
@@ -103,7 +104,7 @@ static void write_pattern(struct scan *s, struct rb_text match) {
 static void list_kept(struct rb_exchange *x, struct rb_text match, uint64_t limit,
                       const char *cursor) {
     struct scan *s = calloc(1, sizeof *s);
-    uint64_t number;
+    uint64_t number = 0;
     if (cursor[0] != '\0' && rb_text_uint64(rb_text_of(cursor), &number) != RB_OK) {
         rb_exchange_problem(x, 400, "cursor is one that was answered.", RB_TEXT(""));
         free(s);
@@ -115,9 +116,8 @@ static void list_kept(struct rb_exchange *x, struct rb_text match, uint64_t limi
     }
     s->exchange = rb_exchange_hold(x);
     s->limit = limit;
-    memcpy(s->cursor, "0", 2);
-    if (cursor[0] != '\0')
-        memcpy(s->cursor, cursor, strlen(cursor) + 1);
+    /* Written anew: as it came it may have any number of zeros in front. */
+    snprintf(s->cursor, sizeof s->cursor, "%llu", (unsigned long long)number);
     rb_buffer_init(&s->pattern, (size_t)4 * RB_KEY_MAX);
     rb_buffer_init(&s->json, LIST_BYTES);
     rb_buffer_string(&s->json, "{\"channels\":[");

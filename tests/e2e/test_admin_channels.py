@@ -61,6 +61,13 @@ def test_pages_of_what_is_kept(redis, ready):
     assert {one["channel"] for one in found} == {f"c{i}" for i in range(3000) if str(i).startswith("29")}
 
 
+def test_zeros_before_a_cursor(redis, ready):
+    started = ready()
+    post(started.admin + "/publish/c", {})
+    assert names(get(started.admin + "/channels?cursor=" + "0" * 128)) == ["c"]
+    assert get(started.admin + "/channels?cursor=" + "0" * 129).status == 400
+
+
 def test_a_prefix_with_special_characters(redis, notifier):
     started = notifier(settings={"redis": {"channel_prefix": "a*[b]"}})
     wait_until(lambda: get(started.admin + "/readyz").status == 200, what="readyz")
