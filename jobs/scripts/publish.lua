@@ -19,6 +19,7 @@
 --   t:<job>   id of that job's terminal event
 --   r:<job>   unix ms when that was first written to a client (receipt.lua)
 --   sweep     where the sweep below goes on
+--   ends      terminal events since there were so many that it is needed
 --
 -- Markers t:<job> and r:<job> of a channel that never rests are swept: once there are
 -- MANY, every EVERY-th terminal event looks at SWEPT fields and removes those too old. Too
@@ -26,7 +27,10 @@
 -- FULL markers, and proportionally less beyond; at ten times FULL every marker looked at
 -- goes. So each call does bounded work and the hash is bounded, and a job that is
 -- delivered again finds its marker unless the channel had many thousand jobs in between.
-local MANY, FULL, EVERY, SWEPT = 1000, 10000, 16, 32
+--
+-- The sweep has its own count of events: that of the fields goes up by one or two a job,
+-- and could step over the multiples of any number for ever.
+local MANY, FULL, EVERY, SWEPT = 1000, 10000, 8, 32
 
 local call = redis.call
 local stream, meta = KEYS[1], KEYS[2]
@@ -52,7 +56,7 @@ end
 
 local function sweep(id)
     local count = call('HLEN', meta)
-    if count <= MANY or count % EVERY ~= 0 then
+    if count <= MANY or call('HINCRBY', meta, 'ends', '1') % EVERY ~= 0 then
         return
     end
     local all = count >= 10 * FULL

@@ -391,20 +391,26 @@ def test_the_ends_without_waiters_are_counted(redis, two):
     assert metric(started[1].admin, name) == 0
 
 
-def test_a_channel_that_never_rests_keeps_no_old_ones(redis):
-    """The script of the workers sweeps receipts with their markers."""
-    script = (ROOT / "jobs/scripts/publish.lua").read_text()
+@pytest.mark.parametrize("burst", [1, 2, 8])
+@pytest.mark.parametrize("odd", [False, True])
+def test_a_channel_that_never_rests_keeps_no_old_ones(redis, burst, odd):
+    """The script of the workers sweeps receipts with their markers, in whatever steps the
+    two come."""
+    publish = redis.client.register_script((ROOT / "jobs/scripts/publish.lua").read_text())
+    receipt = redis.client.register_script((ROOT / "jobs/scripts/receipt.lua").read_text())
     key, meta = "ringback:ch:{c}", "ringback:ch:{c}:meta"
     old = {f"{kind}:old{n}": at for n in range(900) for kind, at in (("t", "1-0"), ("r", "1"))}
     now = redis.now_ms()
     redis.client.hset(meta, mapping={**old, "t:new": f"{now}-0", "r:new": str(now)})
-
-    def publish(n):
-        event = f'{{"channel":"c","event":"done","job":"j{n}","at":1,"data":1}}'
-        redis.client.eval(script, 2, key, meta, event, f"j{n}", "1", "10", "60000", key)
-
-    for n in range(300):
-        publish(n)
+    if odd:
+        redis.client.hset(meta, "t:newer", f"{now}-1")
+    for n in range(0, 304, burst):
+        jobs = [f"j{n + i}" for i in range(burst)]
+        for job in jobs:
+            event = f'{{"channel":"c","event":"done","job":"{job}","at":1,"data":1}}'
+            publish([key, meta], [event, job, "1", "10", "60000", key])
+        for job in jobs:
+            assert receipt([meta], [job]) == 1
     left = redis.client.hgetall(meta)
     for kind in ("t:old", "r:old"):
         assert len([field for field in left if field.startswith(kind)]) < 750
