@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <sys/queue.h>
 
+#include "jobs/name.h"
 #include "notifier/connection.h"
 #include "notifier/me.h"
 #include "notifier/websocket.h"
@@ -46,6 +47,9 @@ void rb_websocket_too_fast(struct rb_connection *c);
 void rb_websocket_answer(struct rb_connection *c, const struct rb_buffer *json);
 /* The private channel that it hears, or the name for one, written to `room`. */
 struct rb_text rb_websocket_me(const struct rb_connection *c, char room[RB_ME_LEN + 1]);
+/* What @session stands for, written to `room`. False: there is no session. */
+bool rb_websocket_session(const struct rb_connection *c, char room[RB_CHANNEL_MAX + 1],
+                          struct rb_text *channel);
 /* It can't hear one more channel. */
 bool rb_websocket_is_full(const struct rb_connection *c);
 

@@ -55,33 +55,39 @@ struct rb_text rb_websocket_me(const struct rb_connection *c, char room[RB_ME_LE
     return rb_text(room, RB_ME_LEN);
 }
 
+bool rb_websocket_session(const struct rb_connection *c, char room[RB_CHANNEL_MAX + 1],
+                          struct rb_text *channel) {
+    static const char prefix[] = "session:";
+    struct rb_text session = rb_pass_session(c);
+    size_t len = sizeof prefix - 1 + session.len;
+    if (session.len == 0 || len > RB_CHANNEL_MAX || !rb_name_is_channel(session))
+        return false;
+    memcpy(room, prefix, sizeof prefix - 1);
+    memcpy(room + sizeof prefix - 1, session.at, session.len);
+    *channel = rb_text(room, len);
+    return true;
+}
+
 /* The channel that a name stands for; false after a complaint. */
 static bool resolve(struct rb_connection *c, struct rb_text name,
                     char out[RB_CHANNEL_MAX + 1], struct rb_text *channel) {
-    static const char prefix[] = "session:";
-    struct rb_text session = rb_pass_session(c);
     *channel = name;
     if (rb_text_is(name, "@me")) {
         *channel = rb_websocket_me(c, out);
         return true;
     }
-    if (!rb_text_is(name, "@session")) {
-        if (rb_name_is_channel(name))
+    if (rb_text_is(name, "@session")) {
+        if (rb_websocket_session(c, out, channel))
             return true;
-        complain(c, "invalid_channel",
-                 "A channel's name is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.",
-                 name.len <= RB_CHANNEL_MAX ? name : RB_TEXT(""));
-        return false;
-    }
-    size_t len = sizeof prefix - 1 + session.len;
-    if (session.len == 0 || len > RB_CHANNEL_MAX || !rb_name_is_channel(session)) {
         complain(c, "forbidden", "@session needs the session cookie.", name);
         return false;
     }
-    memcpy(out, prefix, sizeof prefix - 1);
-    memcpy(out + sizeof prefix - 1, session.at, session.len);
-    *channel = rb_text(out, len);
-    return true;
+    if (rb_name_is_channel(name))
+        return true;
+    complain(c, "invalid_channel",
+             "A channel's name is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.",
+             name.len <= RB_CHANNEL_MAX ? name : RB_TEXT(""));
+    return false;
 }
 
 static bool read_cursor(const json_t *since, struct rb_cursor *cursor) {

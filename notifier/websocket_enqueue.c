@@ -238,6 +238,16 @@ static bool is_listed(const struct rb_list *services, struct rb_text service) {
     return false;
 }
 
+/* What @session stands for takes its place. False after the refusal. */
+static bool resolve_session(struct rb_connection *c, struct wish *wish,
+                            char room[RB_CHANNEL_MAX + 1]) {
+    if (!rb_text_is(wish->job.channel, "@session") ||
+        rb_websocket_session(c, room, &wish->job.channel))
+        return true;
+    refuse(c, "forbidden", "@session needs the session cookie.", wish->job.id, wish->ref);
+    return false;
+}
+
 /* False after the refusal. */
 static bool may_ask(struct rb_connection *c, const struct wish *wish) {
     const struct rb_settings *settings = c->server->settings;
@@ -269,12 +279,12 @@ static bool may_ask(struct rb_connection *c, const struct wish *wish) {
 /* The channel that the events shall come on; the private one is heard from now on. False
  * after the refusal. */
 static bool choose_channel(struct rb_connection *c, struct wish *wish,
-                           char me[RB_ME_LEN + 1]) {
+                           char room[RB_CHANNEL_MAX + 1]) {
     const struct rb_cursor everything = {.given = false};
     struct rb_text named = wish->job.channel;
     if (named.len > 0 && !rb_text_is(named, "@me"))
         return true;
-    wish->job.channel = rb_websocket_me(c, me);
+    wish->job.channel = rb_websocket_me(c, room);
     if (rb_connection_find(c, wish->job.channel))
         return true;
     if (rb_websocket_is_full(c)) {
@@ -317,9 +327,10 @@ static void push(struct rb_connection *c, const struct wish *wish,
 static void enqueue(struct rb_connection *c, struct wish *wish) {
     struct rb_error error = {.line = 0};
     struct rb_buffer json;
-    char me[RB_ME_LEN + 1];
+    char room[RB_CHANNEL_MAX + 1];
     struct rb_text asked_id = wish->job.id;
-    if (!may_ask(c, wish) || !choose_channel(c, wish, me))
+    if (!resolve_session(c, wish, room) || !may_ask(c, wish) ||
+        !choose_channel(c, wish, room))
         return;
     if (asked_id.len == 0) {
         rb_process_random_hex(wish->made, RB_ENQUEUE_ID_BYTES);

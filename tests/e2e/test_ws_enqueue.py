@@ -329,6 +329,18 @@ def test_tokens(redis, notifier, folder):
     assert WebSocket(served.url, "@me").answer.status == 401
 
 
+def test_the_session(redis, notifier):
+    """@session is the channel of the cookie here too, and nothing without one."""
+    served = notifier(enqueue=["quote"], session_cookie="sid")
+    client = WebSocket(served.url, "@session", headers={"Cookie": "sid=s1"})
+    assert ask(client, {"service": "quote", "channel": "@session"})["enqueued"]["channel"] == "session:s1"
+    assert queued(redis)[0]["channel"] == "session:s1"
+    none = WebSocket(served.url, "page")
+    answer = ask(none, {"service": "quote", "channel": "@session"}, ref=1)
+    assert answer["error"]["code"] == "forbidden" and answer["ref"] == 1
+    assert len(queued(redis)) == 1
+
+
 def test_the_hook(redis, notifier, app):  # noqa: F811
     """The app says which services; it never learns the name of a private channel."""
     app.answer = lambda request: grant(["page"], enqueue=["quote"])
