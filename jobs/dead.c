@@ -48,8 +48,23 @@ static void write_job(struct rb_buffer *out, struct rb_text text) {
     json_decref(job);
 }
 
+static void write_names(struct rb_buffer *out, struct rb_text text) {
+    struct rb_job job;
+    (void)!rb_job_parse(text, &job, NULL);
+    const char *const names[][2] = {
+        {"job_id", job.id}, {"service", job.service}, {"channel", job.channel}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        rb_buffer_printf(out, ",\"%s\":", names[i][0]);
+        if (names[i][1])
+            rb_buffer_json(out, rb_text_of(names[i][1]));
+        else
+            rb_buffer_string(out, "null");
+    }
+    rb_job_fini(&job);
+}
+
 void rb_dead_write(struct rb_buffer *out, struct rb_text member, double died_ms,
-                   bool with_job) {
+                   enum rb_dead_detail detail) {
     static const char *const fields[] = {"id", "queue", "reason", "error", "deliveries"};
     struct rb_envelope envelope;
     if (rb_envelope_parse(member, &envelope) != RB_OK)
@@ -59,7 +74,9 @@ void rb_dead_write(struct rb_buffer *out, struct rb_text member, double died_ms,
         rb_buffer_printf(out, ",\"%s\":", fields[i]);
         write_field(out, &envelope, fields[i]);
     }
-    if (with_job)
+    if (detail == RB_DEAD_NAMES)
+        write_names(out, envelope.job);
+    if (detail == RB_DEAD_JOB)
         write_job(out, envelope.job);
     rb_buffer_char(out, '}');
 }

@@ -16,9 +16,12 @@
 /* Does the job have this id, its own or the one that was made at its claim? */
 bool rb_dead_is(struct rb_text member, struct rb_text id);
 
-/* {"died","id","queue","reason","error","deliveries"[,"job"]} */
+/* {"died","id","queue","reason","error","deliveries"}; and what the job names itself,
+ * each of it null where it does not: "job_id","service","channel"; or all of it: "job".
+ */
+enum rb_dead_detail { RB_DEAD_PLAIN, RB_DEAD_NAMES, RB_DEAD_JOB };
 void rb_dead_write(struct rb_buffer *out, struct rb_text member, double died_ms,
-                   bool with_job);
+                   enum rb_dead_detail detail);
 
 /* What to queue so that it is as at its first claim, and where. RB_INVALID when what is
  * there is no envelope; RB_NOMEM. */

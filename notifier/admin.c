@@ -95,12 +95,14 @@ static const struct route {
     void (*get)(struct rb_exchange *x, struct rb_text name);
     void (*post)(struct rb_exchange *x, struct rb_text name);
     void (*remove)(struct rb_exchange *x, struct rb_text name);
-    bool raw; /* what stands behind the path is handed on as it came, still encoded */
+    bool open; /* needs no token */
+    bool raw;  /* what stands behind the path is handed on as it came, still encoded */
 } routes[] = {
     {.path = "/jobs/",
-     .allow = "POST, DELETE",
+     .allow = "GET, HEAD, POST, DELETE",
      .legal = rb_name_is_job_id,
      .expected = JOB_EXPECTED,
+     .get = rb_admin_show_job,
      .post = enqueue,
      .remove = rb_admin_cancel},
     {.path = "/dead", .allow = "GET, HEAD", .get = rb_admin_list_dead},
@@ -138,10 +140,20 @@ static const struct route {
      .expected = "A connection's id is one that GET /connections tells.",
      .remove = rb_admin_drop_connection},
     {.path = "/subscriptions", .allow = "DELETE", .remove = rb_admin_revoke},
-    {.path = "/healthz", .allow = "GET, HEAD", .get = show_health},
-    {.path = "/readyz", .allow = "GET, HEAD", .get = show_readiness},
+    {.path = "/status", .allow = "GET, HEAD", .get = rb_admin_show_status},
+    {.path = "/healthz", .allow = "GET, HEAD", .get = show_health, .open = true},
+    {.path = "/readyz", .allow = "GET, HEAD", .get = show_readiness, .open = true},
     {.path = "/metrics", .allow = "GET, HEAD", .get = show_metrics},
     {.path = "/openapi.json", .allow = "GET, HEAD", .get = describe},
+    {.path = "/", .allow = "GET, HEAD", .get = rb_admin_show_page, .open = true},
+    {.path = "/dashboard.css",
+     .allow = "GET, HEAD",
+     .get = rb_admin_show_style,
+     .open = true},
+    {.path = "/dashboard.js",
+     .allow = "GET, HEAD",
+     .get = rb_admin_show_script,
+     .open = true},
 };
 
 static const struct route *find_route(struct rb_text path, struct rb_text *rest) {
@@ -178,7 +190,8 @@ static bool may_show(struct rb_exchange *x, const struct rb_http_request *reques
 
 /* From an address and with a token that may; who looks only whether the process lives
  * needs no token. */
-static bool may_ask(struct rb_exchange *x, const struct rb_http_request *request) {
+static bool may_ask(struct rb_exchange *x, const struct rb_http_request *request,
+                    bool open) {
     struct rb_server *server = rb_exchange_server(x);
     struct rb_text token = rb_http_header(request, "authorization");
     struct sockaddr_storage at;
@@ -192,9 +205,7 @@ static bool may_ask(struct rb_exchange *x, const struct rb_http_request *request
         token = RB_TEXT("");
     if (!rb_access_admin_from(server->access, (const struct sockaddr *)&at))
         why = "This address may not ask here.";
-    else if (rb_text_is(request->path, "/healthz") ||
-             rb_text_is(request->path, "/readyz") ||
-             rb_access_admin_token(server->access, token))
+    else if (open || rb_access_admin_token(server->access, token))
         return true;
     rb_count(server, RB_COUNT_REFUSED_ADMIN, 1);
     if (rb_server_line(server, RB_LINE_ADMIN, &held))
@@ -232,9 +243,9 @@ void rb_route_admin(struct rb_exchange *x) {
     struct rb_text rest;
     if (!may_show(x, request))
         return;
-    if (!may_ask(x, request))
-        return;
     const struct route *route = find_route(request->path, &rest);
+    if (!may_ask(x, request, route && route->open))
+        return;
     if (!route) {
         rb_exchange_problem(x, 404, "Nothing is here.", RB_TEXT(""));
         return;

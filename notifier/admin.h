@@ -31,6 +31,13 @@ void rb_admin_drop_connection(struct rb_exchange *exchange, struct rb_text id);
 void rb_admin_show_channel(struct rb_exchange *exchange, struct rb_text channel);
 void rb_admin_forget_channel(struct rb_exchange *exchange, struct rb_text channel);
 
+void rb_admin_show_status(struct rb_exchange *exchange, struct rb_text none);
+void rb_admin_show_job(struct rb_exchange *exchange, struct rb_text id);
+/* The operator's page and what it loads. */
+void rb_admin_show_page(struct rb_exchange *exchange, struct rb_text none);
+void rb_admin_show_style(struct rb_exchange *exchange, struct rb_text none);
+void rb_admin_show_script(struct rb_exchange *exchange, struct rb_text none);
+
 /* Answers 503 with Retry-After for a command that Redis did not carry out. words: Redis's
  * own, or "". */
 void rb_admin_redis_failed(struct rb_exchange *exchange, enum rb_status status,

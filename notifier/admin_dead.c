@@ -71,7 +71,7 @@ static void on_listed(void *ctx, enum rb_status status, const struct redisReply 
             continue;
         if (i > 0)
             rb_buffer_char(&json, ',');
-        rb_dead_write(&json, member, died_ms, false);
+        rb_dead_write(&json, member, died_ms, RB_DEAD_NAMES);
     }
     rb_buffer_string(&json, "]}");
     rb_admin_answer_json(x, 200, &json, RB_TEXT(""));
@@ -131,7 +131,7 @@ static void found(struct search *s, struct rb_text member, double died_ms) {
         rb_dead_drop(link, keys, member, on_moved, s);
     } else {
         rb_buffer_init(&json, RB_DEAD_JSON_BYTES);
-        rb_dead_write(&json, member, died_ms, true);
+        rb_dead_write(&json, member, died_ms, RB_DEAD_JOB);
         rb_admin_answer_json(s->exchange, 200, &json, RB_TEXT(""));
         rb_buffer_fini(&json);
         end(s);

@@ -184,3 +184,40 @@ void rb_notifier_metrics_attach(struct rb_metrics *metrics, int row,
                                       series_of[i].label ? &label : NULL);
     }
 }
+
+/* "ringback_notifier_gaps_total" is called "gaps". */
+static void write_name(struct rb_buffer *out, const char *name) {
+    struct rb_text text = rb_text_of(name), before = RB_TEXT("ringback_notifier_"),
+                   behind = RB_TEXT("_total");
+    text = rb_text(text.at + before.len, text.len - before.len);
+    if (text.len > behind.len &&
+        memcmp(text.at + text.len - behind.len, behind.at, behind.len) == 0)
+        text.len -= behind.len;
+    rb_buffer_json(out, text);
+    rb_buffer_char(out, ':');
+}
+
+static void write_family(const struct rb_metrics *metrics, const rb_series *series,
+                         enum family family, struct rb_buffer *out) {
+    char before = '{';
+    for (int i = 0; i < RB_COUNTS; i++) {
+        if (series_of[i].family != family)
+            continue;
+        if (series_of[i].label)
+            rb_buffer_printf(out, "%c\"%s\":", before, series_of[i].label);
+        rb_buffer_int(out, rb_metrics_sum(metrics, series[i]));
+        before = ',';
+    }
+    if (families[family].labels)
+        rb_buffer_char(out, '}');
+}
+
+void rb_notifier_metrics_json(const struct rb_metrics *metrics,
+                              const rb_series series[RB_COUNTS], struct rb_buffer *out) {
+    for (enum family family = 0; families[family].name; family++) {
+        if (family > 0)
+            rb_buffer_char(out, ',');
+        write_name(out, families[family].name);
+        write_family(metrics, series, family, out);
+    }
+}

@@ -76,6 +76,11 @@ enum rb_count {
 
 struct rb_server;
 
+/* Members of a JSON object: the name of a family, without what all have in common, and
+ * its value of all processes together, or an object of them by label. */
+void rb_notifier_metrics_json(const struct rb_metrics *metrics,
+                              const rb_series series[RB_COUNTS], struct rb_buffer *out);
+
 /* Before the processes fork. Dies on lack of memory. */
 struct rb_metrics *rb_notifier_metrics_new(int processes);
 /* Looks up all series once, for rb_count. */

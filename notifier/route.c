@@ -160,24 +160,32 @@ static const struct rb_asset *find_asset(struct rb_text path) {
     return NULL;
 }
 
-void rb_route_asset(struct rb_exchange *x, const struct rb_asset *asset,
-                    const char *content_type) {
+void rb_route_file(struct rb_exchange *x, const struct rb_asset *asset,
+                   const char *content_type, const char *more) {
     const struct rb_http_request *request = rb_exchange_request(x);
-    char fields[256], tag[64];
+    struct rb_buffer fields;
+    char tag[64];
     if (!is_read(request)) {
         rb_route_not_allowed(x, "GET, HEAD");
         return;
     }
     snprintf(tag, sizeof tag, "\"%s\"", asset->sha1);
-    snprintf(fields, sizeof fields,
-             "ETag: %s\r\nCache-Control: public, max-age=300\r\n"
-             "Access-Control-Allow-Origin: *\r\nX-Content-Type-Options: nosniff\r\n",
-             tag);
+    rb_buffer_init(&fields, 4096);
+    rb_buffer_printf(&fields, "ETag: %s\r\n%s", tag, more);
     if (is_known(rb_http_header(request, "if-none-match"), tag))
-        rb_exchange_answer(x, 304, NULL, RB_TEXT(""), rb_text_of(fields));
+        rb_exchange_answer(x, 304, NULL, RB_TEXT(""), rb_buffer_view(&fields));
     else
         rb_exchange_answer(x, 200, content_type, rb_text(asset->bytes, asset->len),
-                           rb_text_of(fields));
+                           rb_buffer_view(&fields));
+    rb_buffer_fini(&fields);
+}
+
+void rb_route_asset(struct rb_exchange *x, const struct rb_asset *asset,
+                    const char *content_type) {
+    rb_route_file(x, asset, content_type,
+                  "Cache-Control: public, max-age=300\r\n"
+                  "Access-Control-Allow-Origin: *\r\n"
+                  "X-Content-Type-Options: nosniff\r\n");
 }
 
 static void handle_echo(struct rb_exchange *x) {

@@ -9,7 +9,10 @@ void rb_route_public(struct rb_exchange *exchange);
 
 struct rb_asset;
 
-/* GET and HEAD of a file that the program carries, with its ETag. */
+/* GET and HEAD of a file that the program carries, with its ETag; fields: whole lines. */
+void rb_route_file(struct rb_exchange *exchange, const struct rb_asset *asset,
+                   const char *content_type, const char *fields);
+/* The same for pages of anybody. */
 void rb_route_asset(struct rb_exchange *exchange, const struct rb_asset *asset,
                     const char *content_type);
 

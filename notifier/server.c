@@ -9,6 +9,7 @@
 #include "config/process.h"
 #include "config/supervisor.h"
 #include "notifier/access.h"
+#include "notifier/admin_status.h"
 #include "notifier/census.h"
 #include "notifier/connection.h"
 #include "notifier/deflate.h"
@@ -189,10 +190,12 @@ static bool build(struct rb_server *server, const struct rb_server_options *opti
     server->census = rb_census_new(server->loop, server->feed, server->id);
     server->hook = rb_hook_new(server);
     server->receipts = rb_receipts_to_redis(server->feed);
-    if (!server->receipts)
+    server->status = rb_admin_status_new(server);
+    if (!server->receipts || !server->status)
         return false;
     set_policy(server, settings);
-    return server->census && server->survey && server->hook && rb_revoke_listen(server) == RB_OK;
+    return server->census && server->survey && server->hook &&
+           rb_revoke_listen(server) == RB_OK;
 }
 
 static void start_watchers(struct rb_server *server) {
@@ -445,6 +448,7 @@ void rb_server_free(struct rb_server *server) {
     rb_feed_free(server->feed);
     rb_census_free(server->census);
     rb_survey_free(server->survey);
+    rb_admin_status_free(server->status);
     rb_receipts_free(server->receipts);
     rb_hook_free(server->hook);
     free_spare_parsers(server);

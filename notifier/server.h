@@ -28,6 +28,7 @@ struct rb_tls_tickets;
 struct rb_access;
 struct rb_hook;
 struct rb_receipts;
+struct rb_admin_status;
 struct rb_address_count;
 struct rb_pace;
 
@@ -63,11 +64,12 @@ struct rb_server {
     struct rb_hook *hook;               /* asks the web app */
     struct rb_channel_policy policy;    /* for rb_publish */
     struct rb_feed *feed;
-    struct rb_channels *channels; /* of the feed */
-    struct rb_census *census;     /* made after the feed, freed after it */
-    struct rb_survey *survey;     /* likewise */
-    uint32_t accepted;            /* numbers connections */
-    struct rb_receipts *receipts; /* likewise */
+    struct rb_channels *channels;   /* of the feed */
+    struct rb_census *census;       /* made after the feed, freed after it */
+    struct rb_survey *survey;       /* likewise */
+    uint32_t accepted;              /* numbers connections */
+    struct rb_receipts *receipts;   /* likewise */
+    struct rb_admin_status *status; /* likewise */
     struct rb_deflate *deflate;
     struct rb_metrics *metrics;
     rb_series series[RB_COUNTS];

@@ -64,7 +64,8 @@ static bool fetch(struct dead *dead, long long count) {
 static void print_corpse(const struct corpse *c, bool with_job) {
     struct rb_buffer line;
     rb_buffer_init(&line, RB_DEAD_JSON_BYTES);
-    rb_dead_write(&line, rb_text(c->text, c->len), c->died_ms, with_job);
+    rb_dead_write(&line, rb_text(c->text, c->len), c->died_ms,
+                  with_job ? RB_DEAD_JOB : RB_DEAD_PLAIN);
     if (line.status == RB_OK)
         puts(line.at);
     rb_buffer_fini(&line);
@@ -220,5 +221,6 @@ const struct rb_verb rb_verb_dead = {
         "\n"
         "  --limit N   how many to list, default 50\n"
         "  --all       all of them\n",
+    .words = (const char *const[]){"list", "show", "retry", "drop", NULL},
     .run = run,
 };

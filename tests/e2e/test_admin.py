@@ -259,7 +259,7 @@ def test_health(redis, ready):
     assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert "\n# TYPE ringback_notifier_" in metrics.text
     assert problem(get(started.admin + "/nothing"), 404)
-    assert problem(get(started.admin + "/"), 404)
+    assert get(started.admin + "/").headers["content-type"].startswith("text/html")
 
 
 def test_without_redis(redis, ready):

@@ -196,6 +196,12 @@ def test_jobs(redis, service, worker, ready, drive):
     drive(base, "post", "/jobs/{service}", 413, quotes, "", JSON, json.dumps({"x": "y" * (1 << 20)}))
     drive(base, "delete", "/jobs/{id}", 202, {"id": "x1"})
     drive(base, "delete", "/jobs/{id}", 400, {"id": "x 1"})
+    redis.push({"service": "quote", "id": "a-1", "channel": "d"})
+    wait_until(lambda: redis.terminal("d"), what="a result")
+    for id, place in (("a-1", "ended"), ("x1", "unknown")):
+        assert drive(base, "get", "/jobs/{id}", 200, {"id": id}, "?channel=d").json()["place"] == place
+    drive(base, "get", "/jobs/{id}", 404, {"id": "x2"})
+    drive(base, "get", "/jobs/{id}", 400, {"id": "x2"}, "?channel=a%20b")
 
 
 def test_the_dead(redis, service, worker, ready, drive):
@@ -302,6 +308,10 @@ def test_the_process(redis, ready, drive):
     base = ready().admin
     for path in ("/healthz", "/readyz", "/metrics"):
         drive(base, "get", path, 200)
+    drive(base, "get", "/status", 200)
+    for path in ("/", "/dashboard.css", "/dashboard.js"):
+        answer = drive(base, "get", path, 200)
+        drive(base, "get", path, 304, headers={"If-None-Match": answer.headers["etag"]})
     answer = drive(base, "get", "/openapi.json", 200)
     assert answer.json() == DOCUMENT
     drive(base, "get", "/openapi.json", 304, headers={"If-None-Match": answer.headers["etag"]})
@@ -342,7 +352,7 @@ def test_every_operation_without_a_token(redis, notifier, drive):
 def test_errors_of_the_router(redis, ready, drive):
     base = ready().admin
     problem = resolve(DOCUMENT["components"]["responses"]["Error"])
-    for method, target, status in (("GET", "/", 404), ("GET", "/nothing", 404), ("PUT", "/dead", 405),
+    for method, target, status in (("POST", "/", 405), ("GET", "/nothing", 404), ("PUT", "/dead", 405),
                                    ("GET", "/publish/c", 405), ("POST", "/channels", 405), ("GET", "/jobs/", 404),
                                    ("GET", "/channels/a/b", 404), ("DELETE", "/metrics", 405),
                                    ("GET", "/dead?" + "x" * 20000, 414)):  # fmt: skip
