@@ -4,6 +4,7 @@ import os
 import re
 
 import pytest
+from peers.clients import get, post
 from peers.process import patience, wait_until
 
 if not (os.path.exists("/usr/bin/chromium") and os.path.exists("/usr/bin/chromedriver")):
@@ -125,12 +126,27 @@ def test_a_code_expires(apps, browser):
     browser.get(app.url + "signin/")
     phone = browser.driver.find_element("id", "phone").get_attribute("href")
     code = re.search("code=(.+)", phone)[1]
-    assert 0 < app.redis.client.ttl(f"demo:signin:{code}") <= 60
-    app.redis.client.delete(f"demo:signin:{code}")
+    assert 0 < app.redis.client.ttl(f"demo:signin:code:{code}") <= 60
+    app.redis.client.delete(f"demo:signin:code:{code}")
     browser.driver.execute_script("const now = Date.now; Date.now = () => now() + 61000")
     until(browser, "#left", "The code has expired")
     browser.get(phone)
     until(browser, "h1", "not good any more")
+
+
+def test_a_code_is_nothing_but_a_code(apps):
+    """Who reads it over a shoulder learns from it neither where the screen listens nor gets in."""
+    app = apps()
+    screen = get(app.url + "signin/").text
+    code = re.search(r"phone\?code=([\w-]+)", screen)[1]
+    channel = re.search(r'data-channel="([^"]+)"', screen)[1]
+    assert channel not in get(app.url + "signin/", headers={"Cookie": f"screen={code}"}).text
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert post(app.url + "signin/enter", f"ticket={code}".encode(), headers=form).status == 403
+    assert "Is that you?" in get(app.url + f"signin/phone?code={code}").text
+    # Nor is a session a code, which would publish on a channel that its owner named.
+    app.redis.client.set("demo:signin:session:s1", "../jobs/parcel-state")
+    assert post(app.url + "signin/confirm", b"code=s1", headers=form).status == 410
 
 
 def test_chat(apps, browser):

@@ -13,7 +13,8 @@ import qrcode.image.svg
 from aiohttp import web
 
 LIFE = 60  # seconds to scan it in
-KEY = "demo:signin:%s"
+# Of a kind each: what one of them opens the others must not.
+CODE, TICKET, SESSION = (f"demo:signin:{kind}:%s" for kind in ("code", "ticket", "session"))
 
 
 def drawing(text):
@@ -38,11 +39,11 @@ def make(ring):
 
     async def show(request):
         """GET: the screen. Signed in: says so."""
-        name = await ring.redis.get(KEY % request.cookies.get("screen", "-"))
+        name = await ring.redis.get(SESSION % request.cookies.get("screen", "-"))
         if name:
             return note(f"Welcome, {name.decode()}", "You are signed in on this screen.", form=LEAVE)
         code, channel = secrets.token_urlsafe(9), f"signin:{secrets.token_urlsafe(16)}"
-        await ring.redis.set(KEY % code, channel, ex=LIFE)
+        await ring.redis.set(CODE % code, channel, ex=LIFE)
         phone = f"{request.url.origin()}{request.path}phone?code={code}"
         return ring.page("signin/page.html", channel=channel, phone=phone, life=LIFE,
                          raw={"qr": drawing(phone)})  # fmt: skip
@@ -50,7 +51,7 @@ def make(ring):
     async def phone(request):
         """GET phone?code=…: what the phone shows."""
         code = request.query.get("code", "")
-        if not await ring.redis.exists(KEY % code):
+        if not await ring.redis.exists(CODE % code):
             return gone()
         return note("Is that you?", "A screen wants to sign in with your account. Confirm only "
                     "if it is before your eyes.", form=CONFIRM % html.escape(code))  # fmt: skip
@@ -58,21 +59,21 @@ def make(ring):
     async def confirm(request):
         """POST confirm, a form of code and name. A code works once."""
         form = await request.post()
-        channel = await ring.redis.getdel(KEY % form.get("code", ""))
+        channel = await ring.redis.getdel(CODE % form.get("code", ""))
         if not channel:
             return gone()
         ticket = secrets.token_urlsafe(16)
-        await ring.redis.set(KEY % ticket, str(form.get("name") or "Visitor")[:40], ex=30)
+        await ring.redis.set(TICKET % ticket, str(form.get("name") or "Visitor")[:40], ex=30)
         await ring.publish(channel.decode(), {"ticket": ticket}, event="done")
         return note("Confirmed", "The screen is signed in. You may close this page.", "good")
 
     async def enter(request):
         """POST enter, a form of ticket: the screen is signed in."""
-        name = await ring.redis.getdel(KEY % (await request.post()).get("ticket", ""))
+        name = await ring.redis.getdel(TICKET % (await request.post()).get("ticket", ""))
         if not name:
             raise web.HTTPForbidden
         session = secrets.token_urlsafe(16)
-        await ring.redis.set(KEY % session, name, ex=3600)
+        await ring.redis.set(SESSION % session, name, ex=3600)
         answer = web.Response(status=204)
         answer.set_cookie("screen", session, httponly=True, samesite="Lax")
         return answer
