@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/process.h"
+#include "jobs/name.h"
 #include "jobs/pause.h"
 #include "jobs/subscriber.h"
 #include "worker/claim.h"
@@ -17,15 +19,22 @@
 #define PAUSED_MS 2000   /* so long at least a job of a paused service is put aside */
 #define LOOKS_PER_S 1000 /* of such jobs */
 #define MARGIN_MS 60000  /* by which clocks and answers may be late */
+#define LATE_MAX 64
 
 struct rb_cancels {
     struct rb_subscriber *subscriber;
     const struct redisReply *claimed, *paused;
     bool subscribed;
     bool asking;
+    bool again;       /* what is asked now may not tell of all */
     int64_t asked_ms; /* unix ms of the last question, and of the last one answered: */
     int64_t heard_ms; /* what is older was heard of */
     int64_t paused_until_ms; /* when the last of those put aside looks again */
+    /* Heard of while a claim was on its way: its answer, which comes over another link,
+     * may bring such a job, taken before it was cancelled. More than LATE_MAX are not
+     * kept. */
+    char late[LATE_MAX][RB_JOB_ID_MAX + 1];
+    size_t lates;
 };
 
 void rb_cancels_end(struct rb_flight *f) {
@@ -67,6 +76,8 @@ static void hear(struct rb_worker *w, struct rb_text id) {
 
 /* ---- what was missed ---- */
 
+static void ask_missed(struct rb_worker *w);
+
 static void on_missed(void *ctx, enum rb_status status, const struct redisReply *reply) {
     struct rb_worker *w = ctx;
     struct rb_cancels *cancels = w->cancels;
@@ -79,12 +90,15 @@ static void on_missed(void *ctx, enum rb_status status, const struct redisReply 
     for (size_t i = 0; i < reply->elements; i++)
         if (reply->element[i]->type == REDIS_REPLY_STRING)
             hear(w, rb_text(reply->element[i]->str, reply->element[i]->len));
+    if (cancels->again)
+        ask_missed(w);
 }
 
 static void ask_missed(struct rb_worker *w) {
     struct rb_cancels *cancels = w->cancels;
     struct rb_key key;
     char since[24];
+    cancels->again = cancels->asking;
     if (!cancels->subscribed || cancels->asking || !rb_link_up(w->link))
         return;
     cancels->asked_ms = rb_worker_unix_ms(w);
@@ -130,20 +144,46 @@ static void on_subscribed(void *ctx, struct rb_text name) {
     ask_missed(w);
 }
 
+static void keep_late(struct rb_worker *w, struct rb_text id) {
+    struct rb_cancels *cancels = w->cancels;
+    if (!rb_claims_asking(w) || id.len > RB_JOB_ID_MAX)
+        return;
+    if (cancels->lates < LATE_MAX)
+        snprintf(cancels->late[cancels->lates], sizeof cancels->late[0], RB_TEXT_FMT,
+                 RB_TEXT_ARG(id));
+    cancels->lates++;
+}
+
 /* Of what is paused or not any more the next claim tells: only that there is reason for
  * one must be heard. */
 static void on_message(void *ctx, struct rb_text name, struct rb_text payload) {
     struct rb_worker *w = ctx;
-    if (is_cancelled(w, name))
+    if (is_cancelled(w, name)) {
         hear(w, payload);
-    else if (w->waiters)
+        keep_late(w, payload);
+    } else if (w->waiters) {
         rb_claim_lease_beat(w);
+    }
+}
+
+/* The claim that was on its way is answered. Those that were too many to keep are among
+ * the latest notes. */
+static void forget_late(struct rb_worker *w) {
+    struct rb_cancels *cancels = w->cancels;
+    if (cancels->lates > LATE_MAX) {
+        if (cancels->subscribed && !cancels->asking)
+            cancels->heard_ms = rb_worker_unix_ms(w);
+        ask_missed(w);
+    }
+    cancels->lates = 0;
 }
 
 void rb_cancels_claimed(struct rb_worker *w, const struct redisReply *ids,
                         const struct redisReply *paused) {
     w->cancels->claimed = ids;
     w->cancels->paused = paused;
+    if (!ids)
+        forget_late(w);
 }
 
 bool rb_cancels_pause(const struct rb_worker *w, const struct rb_flight *f) {
@@ -166,6 +206,9 @@ bool rb_cancels_has(const struct rb_worker *w, const struct rb_flight *f) {
     for (size_t i = 0; ids && i < ids->elements; i++)
         if (ids->element[i]->type == REDIS_REPLY_STRING &&
             rb_text_is(rb_text(ids->element[i]->str, ids->element[i]->len), f->id))
+            return true;
+    for (size_t i = 0; i < w->cancels->lates && i < LATE_MAX; i++)
+        if (strcmp(w->cancels->late[i], f->id) == 0)
             return true;
     return false;
 }

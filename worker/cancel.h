@@ -1,6 +1,7 @@
 /* Jobs that somebody cancelled, and services that are paused. Those in a queue are told
  * apart when they are claimed, in the same step; those in hand are heard of by pub/sub,
- * and what was missed there is read from Redis when the connection is back. */
+ * and what was missed there is read from Redis when the connection is back; what is told
+ * sooner than the claim's answer comes is kept until then. */
 #ifndef RB_WORKER_CANCEL_H
 #define RB_WORKER_CANCEL_H
 

@@ -1,11 +1,12 @@
 """Cancelled jobs: whatever they were doing, they end once, as failed and cancelled, and one
 that was not begun before never is."""
 
+import threading
 from pathlib import Path
 
 import pytest
-from peers.clients import ask, post
-from peers.process import wait_until
+from peers.clients import ask, get, post
+from peers.process import free_port, wait_until
 from peers.redis_proxy import RedisProxy
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "jobs" / "scripts"
@@ -158,6 +159,46 @@ def test_what_was_said_while_the_worker_was_deaf(redis, service, worker, ringbac
         service.open("g")
         nothing_held(redis)
     finally:
+        proxy.close()
+
+
+class LateAnswers(RedisProxy):
+    """Holds up what holds `text`, until it is let go."""
+
+    def __init__(self, redis, text):
+        self.text = text
+        self.held, self.go, self.told = threading.Event(), threading.Event(), threading.Event()
+        super().__init__(redis)
+
+    def _forwarded(self, data, target, asked):
+        if not asked and self.text in data:
+            self.held.set()
+            self.go.wait(10)
+        target.sendall(data)
+        if not asked and b"\r\nj\r\n" in data:
+            self.told.set()
+
+
+@pytest.mark.parametrize("crowd", [0, 200])
+def test_one_whose_claim_is_answered_late(redis, service, worker, ringback, crowd):
+    """The worker hears of the cancel first, and then that it has the job in hand."""
+    service.define("quote", "/?gate=g")
+    proxy, port = LateAnswers(redis, b'"id":"j"'), free_port()
+    try:
+        worker({"redis": {"url": proxy.url}}, lease="30s", metrics=f"127.0.0.1:{port}")
+        redis.push('{"service":"quote","channel":"c","id":"j"}')
+        assert proxy.held.wait(10)
+        ringback("cancel", *(f"k{n}" for n in range(crowd)), "j", check=True)
+        assert proxy.told.wait(10)
+        for _ in range(3):  # turns of its loop
+            assert get(f"http://127.0.0.1:{port}/metrics").status == 200
+        proxy.go.set()
+        assert_cancelled(redis, "c", "j")
+        assert service.book()["total"] <= 1
+        service.open("g")
+        nothing_held(redis)
+    finally:
+        proxy.go.set()
         proxy.close()
 
 

@@ -52,10 +52,13 @@ class RedisProxy:
                         self.nonsense += 1
                         source.sendall(self.mode)
                 elif self.mode == "forward":
-                    target.sendall(data)
+                    self._forwarded(data, target, asked)
         except OSError:
             pass
         self._drop(source, target)
+
+    def _forwarded(self, data, target, asked):
+        target.sendall(data)
 
     def _drop(self, *sockets):
         for one in sockets:
