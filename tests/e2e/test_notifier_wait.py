@@ -66,7 +66,7 @@ def test_stream_lines(redis, notifier):
     heard(redis, "c")
     put(redis, "c", 1)
     assert client.next()["data"] == 1
-    for raw, value in (("[1,\n2]", "[1,\n2]"), ('{"a":1}', {"a": 1}), ("x", "x"), ("", "")):
+    for raw, value in (("[1,\n2]", [1, 2]), ('{"a":1}', {"a": 1}), ("x", "x"), ("", "")):
         redis.client.publish("ringback:ch:{c}", raw)
         assert client.next() == value
 
