@@ -87,15 +87,15 @@ static bool offer(const struct rb_complete *complete, struct rb_text option,
     return false;
 }
 
-bool rb_complete_options(const struct rb_complete *complete, const char *const *helps) {
+bool rb_complete_value(const struct rb_complete *complete, const char *const *helps) {
     const struct rb_text set = RB_TEXT("--set=");
     if (rb_text_starts(complete->word, set) || rb_text_is(complete->before, "--set")) {
         offer_settings(complete, rb_text_starts(complete->word, set) ? set : RB_TEXT(""));
         return true;
     }
-    if (each_option(helps, is_before, complete))
-        return true;
-    if (complete->word.len == 0 || complete->word.at[0] == '-')
-        each_option(helps, offer, complete);
-    return false;
+    return each_option(helps, is_before, complete);
+}
+
+void rb_complete_options(const struct rb_complete *complete, const char *const *helps) {
+    each_option(helps, offer, complete);
 }

@@ -21,8 +21,11 @@ struct rb_complete rb_complete_words(FILE *out, char *const *words);
 void rb_complete_offer(const struct rb_complete *complete, struct rb_text word,
                        struct rb_text meaning);
 
-/* Offers the options of these help texts (ended by NULL) where an option may stand, and
- * settings behind --set. True when the word is the value of an option. */
-bool rb_complete_options(const struct rb_complete *complete, const char *const *helps);
+/* True when the word is the value of an option of these help texts (ended by NULL); for
+ * --set the settings are offered. */
+bool rb_complete_value(const struct rb_complete *complete, const char *const *helps);
+
+/* Offers the options of these help texts. */
+void rb_complete_options(const struct rb_complete *complete, const char *const *helps);
 
 #endif

@@ -80,7 +80,8 @@ static void complete(const struct rb_program *program, char *const *words) {
     rb_buffer_init(&own, (size_t)SWITCH_LINE * SWITCHES_MOST);
     add_switches(program, &own);
     const char *helps[] = {common_options, own.at ? own.at : "", NULL};
-    rb_complete_options(&asked, helps);
+    if (!rb_complete_value(&asked, helps))
+        rb_complete_options(&asked, helps);
     rb_buffer_fini(&own);
 }
 

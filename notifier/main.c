@@ -1,12 +1,16 @@
 /* ringback-notifier: holds browsers' connections and rings them back. */
 #include <ev.h>
+#include <llhttp.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "config/options.h"
 #include "config/process.h"
 #include "config/supervisor.h"
+#include "jobs/libraries.h"
 #include "jobs/redis_address.h"
 #include "notifier/access.h"
 #include "notifier/address_count.h"
@@ -17,9 +21,23 @@
 #include "notifier/server.h"
 #include "notifier/tls.h"
 
+static void libraries(FILE *out) {
+    rb_jobs_libraries(out);
+    fprintf(out, ", llhttp %d.%d.%d, OpenSSL %s, zlib %s", LLHTTP_VERSION_MAJOR,
+            LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH,
+            OpenSSL_version(OPENSSL_VERSION_STRING), zlibVersion());
+}
+
 static const struct rb_program program = {
     .name = "ringback-notifier",
-    .summary = "Holds browsers' connections and delivers the results they wait for."};
+    .summary = "Holds browsers' connections and delivers the results they wait for.",
+    .about = "A browser waits on a channel, at /wait/CHANNEL, by WebSocket, server-sent "
+             "events or\nlong-poll, and gets each event of the channel as it comes, with "
+             "those that the channel\nhas kept. Whoever loses the line goes on where it "
+             "was. On a second listener, which is\nnot for browsers, a web app enqueues "
+             "jobs and publishes events of its own, and monitoring\nreads metrics.\n",
+    .libraries = libraries,
+};
 
 /* What the processes share, made before they fork. */
 struct shared {

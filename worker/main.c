@@ -1,10 +1,12 @@
 /* ringback-worker: takes jobs off Redis, asks the slow services, publishes what they say.
  */
+#include <curl/curl.h>
 #include <stdio.h>
 
 #include "config/options.h"
 #include "config/process.h"
 #include "config/supervisor.h"
+#include "jobs/libraries.h"
 #include "jobs/services.h"
 #include "worker/stats.h"
 #include "worker/worker.h"
@@ -16,10 +18,23 @@ static const struct rb_switch switches[] = {
     {0},
 };
 
+static void libraries(FILE *out) {
+    rb_jobs_libraries(out);
+    fprintf(out, ", libcurl %s", curl_version_info(CURLVERSION_NOW)->version);
+}
+
 static const struct rb_program program = {
     .name = "ringback-worker",
     .summary = "Takes jobs off Redis, asks the slow services, publishes what they say.",
     .switches = switches,
+    .about =
+        "A web app pushes a job, one JSON object, to a list of Redis; a worker claims "
+        "it, calls\nthe HTTP service that the job names as its definition says, and "
+        "publishes what comes of\nit on the job's channel, where browsers hear it "
+        "from `ringback-notifier`. Any number of\nworkers share the queues. What a "
+        "worker held that died goes to another one.\n\nAs a service it runs until it "
+        "is stopped; with `--drain` it ends when there is no more to do.\n",
+    .libraries = libraries,
 };
 
 static int child(void *ctx, int row) {

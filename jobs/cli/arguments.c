@@ -4,15 +4,16 @@
 
 #include "jobs/cli/cli.h"
 
-static const char common[] = "Options of every verb:\n"
-                             "  -c, --config FILE    read this configuration file\n"
-                             "  --set KEY=VALUE      override one setting\n"
-                             "  -v, --verbose        log what happens on stderr\n"
-                             "  -h, --help           print this\n";
+const char rb_cli_common_options[] =
+    "Options of every verb:\n"
+    "  -c, --config FILE    read this configuration file\n"
+    "  --set KEY=VALUE      override one setting\n"
+    "  -v, --verbose        log what happens on stderr\n"
+    "  -h, --help           print this\n";
 
 void rb_cli_print_verb(FILE *out, const struct rb_verb *verb) {
     fprintf(out, "Usage: ringback %s %s\n%s\n\n%s\n%s", verb->name, verb->usage,
-            verb->summary, verb->help, common);
+            verb->summary, verb->help, rb_cli_common_options);
 }
 
 _Noreturn void rb_cli_misuse(const struct rb_cli *cli, const char *format, ...) {

@@ -33,13 +33,16 @@ struct rb_verb {
     const char *name;
     const char *usage; /* what stands behind the name */
     const char *summary;
-    const char *help;                            /* paragraphs, each line ended */
+    const char *help;         /* paragraphs, each line ended */
+    const char *const *words; /* the first word's choices, ended by NULL; may be NULL */
     int (*run)(struct rb_cli *cli, char **argv); /* ended by NULL; gives the exit code */
 };
 
 extern const struct rb_verb rb_verb_enqueue, rb_verb_wait, rb_verb_listen,
     rb_verb_publish, rb_verb_check, rb_verb_status, rb_verb_dead, rb_verb_token,
-    rb_verb_cancel, rb_verb_pause, rb_verb_resume;
+    rb_verb_cancel, rb_verb_pause, rb_verb_resume, rb_verb_completion;
+extern const struct rb_verb *const rb_verbs[]; /* ended by NULL */
+extern const char rb_cli_common_options[];     /* as --help has them */
 
 /* One option of a verb: --name, or --name VALUE when `value` is set. */
 struct rb_cli_option {
@@ -88,5 +91,9 @@ bool rb_cli_understood(const char *what, enum rb_status status,
 char *rb_cli_read_all(const char *path, size_t limit_bytes, size_t *len);
 
 void rb_cli_fini(struct rb_cli *cli);
+
+/* For --complete (see config/complete.h), and for --help-man. */
+void rb_cli_complete(struct rb_cli *cli, char **words);
+void rb_cli_print_manual(const char *summary, const char *codes);
 
 #endif

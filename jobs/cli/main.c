@@ -4,11 +4,25 @@
 #include <stdlib.h>
 
 #include "jobs/cli/cli.h"
+#include "jobs/libraries.h"
 
-static const struct rb_verb *const verbs[] = {
-    &rb_verb_enqueue, &rb_verb_cancel, &rb_verb_wait,   &rb_verb_listen,
-    &rb_verb_publish, &rb_verb_check,  &rb_verb_status, &rb_verb_pause,
-    &rb_verb_resume,  &rb_verb_dead,   &rb_verb_token,  NULL,
+static const char summary[] =
+    "Enqueues jobs, hears what becomes of them, and looks after the rest.";
+
+const struct rb_verb *const rb_verbs[] = {
+    &rb_verb_enqueue,
+    &rb_verb_cancel,
+    &rb_verb_wait,
+    &rb_verb_listen,
+    &rb_verb_publish,
+    &rb_verb_check,
+    &rb_verb_status,
+    &rb_verb_pause,
+    &rb_verb_resume,
+    &rb_verb_dead,
+    &rb_verb_token,
+    &rb_verb_completion,
+    NULL,
 };
 
 static const char codes[] = "\nExit codes:\n"
@@ -20,21 +34,20 @@ static const char codes[] = "\nExit codes:\n"
                             "  124  no result in time\n";
 
 static void print_help(void) {
-    printf("Usage: ringback [-c FILE] [--set KEY=VALUE] VERB …\n"
-           "Enqueues jobs, hears what becomes of them, and looks after the rest.\n\n");
-    for (size_t i = 0; verbs[i]; i++)
-        printf("  %-9s %s\n", verbs[i]->name, verbs[i]->summary);
+    printf("Usage: ringback [-c FILE] [--set KEY=VALUE] VERB …\n%s\n\n", summary);
+    for (size_t i = 0; rb_verbs[i]; i++)
+        printf("  %-10s %s\n", rb_verbs[i]->name, rb_verbs[i]->summary);
     printf("\n  ringback help VERB says more. --help-settings lists all settings,\n"
-           "  --version prints the version.\n");
+           "  --help-man prints the manual page, --version the version.\n");
     fputs(codes, stdout);
 }
 
 static const struct rb_verb *find_verb(struct rb_cli *cli, const char *name) {
-    const char *names[sizeof verbs / sizeof verbs[0]] = {NULL};
-    for (size_t i = 0; verbs[i]; i++) {
-        if (strcmp(verbs[i]->name, name) == 0)
-            return verbs[i];
-        names[i] = verbs[i]->name;
+    const char *names[sizeof rb_verbs / sizeof rb_verbs[0]] = {NULL};
+    for (size_t i = 0; rb_verbs[i]; i++) {
+        if (strcmp(rb_verbs[i]->name, name) == 0)
+            return rb_verbs[i];
+        names[i] = rb_verbs[i]->name;
     }
     const char *nearest = rb_text_nearest(rb_text_of(name), names);
     rb_cli_misuse(cli, "unknown verb \"%s\"%s%s%s", name,
@@ -75,13 +88,19 @@ static const char *verb_first(char **argv) {
 }
 
 static int run(struct rb_cli *cli, char **argv) {
+    if (argv[0] && strcmp(argv[0], "--complete") == 0) {
+        rb_cli_complete(cli, argv + 1);
+        return RB_EXIT_OK;
+    }
     const char *verb = verb_first(argv);
     if (!verb)
         rb_cli_misuse(cli, "a verb is missing");
     if (is(verb, "--version", "-V")) {
-        printf("ringback %s\n", RINGBACK_VERSION);
-    } else if (is(verb, "--help-settings", "--help-settings=markdown")) {
-        rb_settings_print_reference(stdout, strchr(verb, '=') != NULL);
+        rb_options_print_version(stdout, "ringback", rb_jobs_libraries);
+    } else if (strcmp(verb, "--help-man") == 0) {
+        rb_cli_print_manual(summary, codes);
+    } else if (rb_options_print_settings(stdout, verb)) {
+        return RB_EXIT_OK;
     } else if (is(verb, "--help", "-h") || strcmp(verb, "help") == 0) {
         return help(cli, argv + 1);
     } else {
