@@ -9,7 +9,7 @@ bool rb_text_equal_nocase(struct rb_text a, struct rb_text b) {
     if (a.len != b.len)
         return false;
     for (size_t i = 0; i < a.len; i++)
-        if (lower(a.at[i]) != lower(b.at[i]))
+        if (a.at[i] != b.at[i] && lower(a.at[i]) != lower(b.at[i]))
             return false;
     return true;
 }

@@ -1,6 +1,7 @@
 /* The discipline of lines. */
 #include "notifier/http_line.h"
 
+#include <stdint.h>
 #include <string.h>
 
 bool rb_http_is_token_char(char c) {
@@ -62,11 +63,35 @@ static const char *step(struct rb_http_lines *lines, char c) {
     return NULL;
 }
 
+/* Does any of eight bytes stand below 0x20, or is it DEL? */
+static bool has_control(uint64_t bytes) {
+    const uint64_t each = 0x0101010101010101, high = each * 0x80;
+    uint64_t del = bytes ^ (each * 0x7f);
+    return (((bytes - each * 0x20) & ~bytes) | ((del - each) & ~del)) & high;
+}
+
 /* Most bytes of a head are those of values. */
-static size_t skip_plain(const char *bytes, size_t len) {
+static size_t skip_value(const char *bytes, size_t len) {
     size_t n = 0;
+    for (uint64_t word; len - n >= sizeof word; n += sizeof word) {
+        memcpy(&word, bytes + n, sizeof word);
+        if (has_control(word))
+            break;
+    }
     while (n < len && (unsigned char)bytes[n] >= 0x20 && bytes[n] != 0x7f)
         n++;
+    return n;
+}
+
+/* Within a word of the request line, or a name: bytes that change nothing. */
+static size_t skip_word(const char *bytes, size_t len, bool name) {
+    size_t n = 0;
+    if (name)
+        while (n < len && rb_http_is_token_char(bytes[n]))
+            n++;
+    else
+        while (n < len && (unsigned char)bytes[n] > 0x20 && bytes[n] != 0x7f)
+            n++;
     return n;
 }
 
@@ -76,7 +101,9 @@ size_t rb_http_lines_feed(struct rb_http_lines *lines, const char *bytes, size_t
     *problem = NULL;
     while (!lines->over) {
         if (lines->in_value && !lines->after_cr)
-            n += skip_plain(bytes + n, len - n);
+            n += skip_value(bytes + n, len - n);
+        else if (lines->in_line && !lines->after_cr)
+            n += skip_word(bytes + n, len - n, !lines->request_line);
         if (n == len || (*problem = step(lines, bytes[n])) != NULL)
             break;
         n++;

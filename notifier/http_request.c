@@ -53,10 +53,15 @@ static int on_url(llhttp_t *llhttp, const char *at, size_t len) {
 
 static int on_name(llhttp_t *llhttp, const char *at, size_t len) {
     struct rb_http_parser *p = llhttp->data;
-    if (!p->in_name && ++p->request.header_count > RB_HTTP_HEADERS)
+    size_t count = p->request.header_count;
+    if (!p->in_name && count == RB_HTTP_HEADERS)
         return bad(p, 431, "The head has too many fields.");
+    if (!p->in_name) {
+        p->names[count] = p->values[count] = (struct span){0, 0};
+        p->request.header_count = ++count;
+    }
     p->in_name = true;
-    extend(p, &p->names[p->request.header_count - 1], at, len);
+    extend(p, &p->names[count - 1], at, len);
     return 0;
 }
 
@@ -115,11 +120,10 @@ void rb_http_parser_reset(struct rb_http_parser *p) {
     rb_http_lines_head(&p->lines);
     rb_buffer_clear(&p->head);
     rb_buffer_clear(&p->data);
-    memset(&p->target, 0, sizeof p->target);
-    memset(p->names, 0, sizeof p->names);
-    memset(p->values, 0, sizeof p->values);
+    p->target = (struct span){0, 0};
     p->in_name = false;
-    p->request = (struct rb_http_request){.method = RB_HTTP_OTHER};
+    memset(&p->request, 0, offsetof(struct rb_http_request, headers));
+    p->request.method = RB_HTTP_OTHER;
 }
 
 bool rb_http_parser_begun(const struct rb_http_parser *p) {

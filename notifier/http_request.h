@@ -39,9 +39,9 @@ struct rb_http_request {
     bool keep_alive;
     bool upgrade_websocket; /* Upgrade names websocket and Connection names upgrade */
     bool expect_continue;
-    struct rb_http_header headers[RB_HTTP_HEADERS];
-    size_t header_count;
     struct rb_text body;
+    size_t header_count;
+    struct rb_http_header headers[RB_HTTP_HEADERS]; /* header_count of them are set */
 };
 
 struct rb_http_limits {

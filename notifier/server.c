@@ -21,6 +21,7 @@
 #include "notifier/slab.h"
 #include "notifier/survey.h"
 #include "notifier/tls.h"
+#include "notifier/websocket.h"
 
 #define LISTEN_PATIENCE_S 1.0
 #define FILES_BESIDE 64 /* descriptors that are no clients: listeners, Redis, the log */
@@ -179,8 +180,9 @@ static bool build(struct rb_server *server, const struct rb_server_options *opti
     server->timers = rb_timers_new(server->now_ms, rb_connection_timeout, server);
     server->read_buffer = malloc(RB_READ_BYTES);
     server->deflate = rb_deflate_new();
+    server->hash = rb_ws_hash_new();
     if (!server->connections || !server->subscriptions || !server->timers ||
-        !server->read_buffer || !server->deflate)
+        !server->read_buffer || !server->deflate || !server->hash)
         return false;
     server->feed = rb_feed_new(server->loop, &feed);
     if (!server->feed)
@@ -461,6 +463,7 @@ void rb_server_free(struct rb_server *server) {
     rb_buffer_fini(&server->answer);
     free(server->read_buffer);
     rb_deflate_free(server->deflate);
+    rb_ws_hash_free(server->hash);
     rb_access_free(p->access);
     rb_tls_free(p->tls);
     rb_settings_free(p->reloaded);

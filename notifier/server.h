@@ -23,6 +23,7 @@ struct rb_census;
 struct rb_survey;
 struct rb_deflate;
 struct rb_slab;
+struct rb_ws_hash;
 struct rb_tls;
 struct rb_tls_tickets;
 struct rb_access;
@@ -71,6 +72,7 @@ struct rb_server {
     struct rb_receipts *receipts;   /* likewise */
     struct rb_admin_status *status; /* likewise */
     struct rb_deflate *deflate;
+    struct rb_ws_hash *hash; /* of WebSocket keys */
     struct rb_metrics *metrics;
     rb_series series[RB_COUNTS];
     struct rb_timers *timers; /* of connections */

@@ -293,7 +293,8 @@ struct rb_connection *rb_websocket_accept(struct rb_exchange *x,
                             rb_text_of(upgrade_fields));
         return NULL;
     }
-    if (rb_ws_accept_key(rb_http_header(request, "sec-websocket-key"), key) != RB_OK) {
+    struct rb_text nonce = rb_http_header(request, "sec-websocket-key");
+    if (rb_ws_accept_key(server->hash, nonce, key) != RB_OK) {
         rb_exchange_problem(x, 400, "Sec-WebSocket-Key is not 16 bytes in base64.",
                             RB_TEXT(""));
         return NULL;
@@ -307,10 +308,10 @@ struct rb_connection *rb_websocket_accept(struct rb_exchange *x,
     rb_connection_set_role(c, new_role, NULL);
     c->window = terms.window & 15;
     rb_buffer_init(&fields, 512);
-    rb_buffer_printf(&fields,
-                     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-                     "Sec-WebSocket-Accept: %s\r\n",
-                     key);
+    rb_buffer_string(&fields, "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                              "Sec-WebSocket-Accept: ");
+    rb_buffer_string(&fields, key);
+    rb_buffer_string(&fields, "\r\n");
     rb_deflate_answer(terms, &fields);
     rb_buffer_clear(out);
     rb_http_head(out, 101, NULL, -1, true, RB_TEXT(""), rb_buffer_view(&fields));

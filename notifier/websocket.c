@@ -423,7 +423,33 @@ static bool is_base64(char c) {
            c == '+' || c == '/';
 }
 
-enum rb_status rb_ws_accept_key(struct rb_text key, char out[RB_WS_ACCEPT_LEN + 1]) {
+struct rb_ws_hash {
+    EVP_MD *sha1;
+    EVP_MD_CTX *work;
+};
+
+struct rb_ws_hash *rb_ws_hash_new(void) {
+    struct rb_ws_hash *hash = calloc(1, sizeof *hash);
+    if (!hash)
+        return NULL;
+    hash->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+    hash->work = EVP_MD_CTX_new();
+    if (hash->sha1 && hash->work)
+        return hash;
+    rb_ws_hash_free(hash);
+    return NULL;
+}
+
+void rb_ws_hash_free(struct rb_ws_hash *hash) {
+    if (!hash)
+        return;
+    EVP_MD_CTX_free(hash->work);
+    EVP_MD_free(hash->sha1);
+    free(hash);
+}
+
+enum rb_status rb_ws_accept_key(struct rb_ws_hash *hash, struct rb_text key,
+                                char out[RB_WS_ACCEPT_LEN + 1]) {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     enum { KEY_LEN = 24, GUID_LEN = sizeof guid - 1, SHA1_LEN = 20 };
     char joined[KEY_LEN + GUID_LEN];
@@ -436,7 +462,9 @@ enum rb_status rb_ws_accept_key(struct rb_text key, char out[RB_WS_ACCEPT_LEN + 
             return RB_INVALID;
     memcpy(joined, key.at, KEY_LEN);
     memcpy(joined + KEY_LEN, guid, GUID_LEN);
-    if (EVP_Digest(joined, sizeof joined, digest, NULL, EVP_sha1(), NULL) != 1)
+    if (EVP_DigestInit_ex(hash->work, hash->sha1, NULL) != 1 ||
+        EVP_DigestUpdate(hash->work, joined, sizeof joined) != 1 ||
+        EVP_DigestFinal_ex(hash->work, digest, NULL) != 1)
         return RB_NOMEM;
     EVP_EncodeBlock((unsigned char *)out, digest, SHA1_LEN);
     return RB_OK;

@@ -75,10 +75,16 @@ void rb_ws_compressed_frame(struct rb_buffer *out, enum rb_ws_opcode opcode,
                             struct rb_text payload);
 void rb_ws_close_frame(struct rb_buffer *out, uint16_t code, struct rb_text reason);
 
+/* SHA-1, looked up in libcrypto once: that takes longer than the digest of a key. NULL
+ * when out of memory. */
+struct rb_ws_hash;
+struct rb_ws_hash *rb_ws_hash_new(void);
+void rb_ws_hash_free(struct rb_ws_hash *hash);
+
 /* Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 §4.2.2). RB_INVALID when the key
- * is not 16 bytes in base64. */
+ * is not 16 bytes in base64; RB_NOMEM. */
 #define RB_WS_ACCEPT_LEN 28
-RB_MUST_CHECK enum rb_status rb_ws_accept_key(struct rb_text key,
+RB_MUST_CHECK enum rb_status rb_ws_accept_key(struct rb_ws_hash *hash, struct rb_text key,
                                               char out[RB_WS_ACCEPT_LEN + 1]);
 
 #endif

@@ -489,7 +489,10 @@ static void frames_we_send(void **unused) {
 static void accept_keys(void **unused) {
     (void)unused;
     char out[RB_WS_ACCEPT_LEN + 1];
-    assert_int_equal(rb_ws_accept_key(RB_TEXT("dGhlIHNhbXBsZSBub25jZQ=="), out), RB_OK);
+    struct rb_ws_hash *hash = rb_ws_hash_new();
+    assert_non_null(hash);
+    assert_int_equal(rb_ws_accept_key(hash, RB_TEXT("dGhlIHNhbXBsZSBub25jZQ=="), out),
+                     RB_OK);
     assert_string_equal(out, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     static const char *const bad[] = {"",
                                       "dGhlIHNhbXBsZSBub25jZQ=",
@@ -500,7 +503,12 @@ static void accept_keys(void **unused) {
                                       "dGhlIHNhbXBsZSBub-5jZQ==",
                                       "dGhlIHNhbXBs ZSBub25jQ=="};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(rb_ws_accept_key(rb_text_of(bad[i]), out), RB_INVALID);
+        assert_int_equal(rb_ws_accept_key(hash, rb_text_of(bad[i]), out), RB_INVALID);
+    /* A key that was refused leaves nothing behind. */
+    assert_int_equal(rb_ws_accept_key(hash, RB_TEXT("dGhlIHNhbXBsZSBub25jZQ=="), out),
+                     RB_OK);
+    assert_string_equal(out, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    rb_ws_hash_free(hash);
 }
 
 int main(void) {
