@@ -96,7 +96,9 @@ void rb_unique_keep(struct rb_flight *f) {
 void rb_unique_drop(struct rb_flight *f) {
     struct rb_worker *w = f->worker;
     struct rb_key key;
-    if (!f->unique)
+    /* The script drops it for its owner alone; and a job that was put aside, or whose
+     * worker died, owns it without having taken it again. */
+    if (!f->job.unique || (!f->unique && !w->mode->scripts))
         return;
     f->unique = false;
     rb_key_once(&w->keys, rb_text_of(f->job.unique), &key);

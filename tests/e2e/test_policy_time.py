@@ -1,5 +1,6 @@
 """Scheduled, expiring, unique and recurring jobs."""
 
+import re
 import signal
 import time
 
@@ -91,6 +92,36 @@ def test_a_unique_job_waits_for_its_retry(redis, service, worker):
     redis.push(job("report", "b", unique="daily"))
     assert ended(redis, "b")["error"]["code"] == "cancelled"
     assert ended(redis, "a")["event"] == "done"
+
+
+@pytest.mark.parametrize("end", ["cancelled", "expired", "unknown_service"])
+def test_a_key_is_free_when_its_job_ends_without_another_try(redis, service, worker, ringback, end):
+    """Put aside, it has the key; back in hand it ends before it takes it again."""
+    retry = {"on": [429], "max_retry_after": "1h"}
+    service.define("report", path="/r?status=429&header=Retry-After:60", retry=retry,
+                   timeout={"total": "1h"})  # fmt: skip
+    service.define("other", path="/o")
+    process = worker(lease="1s")
+    redis.push(job("report", "a", unique="daily", id="j1", expires=redis.now_ms() + 3600_000))
+    wait_until(lambda: redis.client.zcard("ringback:due"), 10, "the job to be parked")
+    assert redis.client.keys("ringback:once:*")
+    (envelope,) = redis.client.zrange("ringback:due", 0, -1)
+    if end == "cancelled":
+        ringback("cancel", "j1", check=True)
+    elif end == "expired":
+        redis.client.delete("ringback:due")
+        soon = re.sub(r'("expires": ?)\d+', rf"\g<1>{redis.now_ms() - 1}", envelope)
+        redis.client.rpush("ringback:retry:default", soon)
+    else:
+        (service.folder / "report.yaml").unlink()
+        process.signal(signal.SIGHUP)
+        process.wait_line("worker.reloaded")
+        redis.client.delete("ringback:due")
+        redis.client.rpush("ringback:retry:default", envelope)
+    assert ended(redis, "a")["error"]["code"] == end
+    wait_until(lambda: not redis.client.keys("ringback:once:*"), 5, "the key to go")
+    redis.push(job("other", "b", unique="daily"))
+    assert ended(redis, "b")["event"] == "done"
 
 
 # -------------------------------------------------------------------------- recurring
