@@ -146,7 +146,7 @@ static void on_subscribed(void *ctx, struct rb_text name) {
 
 static void keep_late(struct rb_worker *w, struct rb_text id) {
     struct rb_cancels *cancels = w->cancels;
-    if (!rb_claims_asking(w) || id.len > RB_JOB_ID_MAX)
+    if (!w->waiters || !rb_claims_asking(w) || id.len > RB_JOB_ID_MAX)
         return;
     if (cancels->lates < LATE_MAX)
         snprintf(cancels->late[cancels->lates], sizeof cancels->late[0], RB_TEXT_FMT,
