@@ -42,8 +42,9 @@ local function look_up(id)
 end
 
 local function look_for_ids(envelope)
+    -- Quotes stay escaped: undone, one would look like the end of a string.
     local plain = string.gsub(envelope, '\\u00(%x%x)', function(hex)
-        return string.char(tonumber(hex, 16))
+        return hex ~= '22' and string.char(tonumber(hex, 16)) or nil
     end)
     look_up(string.match(plain, ' id=([^ \n]*)') or '')
     for id in string.gmatch(plain, '"id"%s*:%s*"([^"]*)"') do

@@ -54,6 +54,9 @@ def test_in_flight(redis, service, worker, ringback):
         '{"service":"quote","channel":"c","id" :\t"j"}',
         '{"service":"quote","channel":"c","\\u0069d":"\\u006a"}',
         '{"params":{},"id":"j","service":"quote","channel":"c"}',
+        '{"service":"quote","channel":"c","params":{"a":"\\u0022id\\u0022:"},"id":"j"}',
+        '{"service":"quote","channel":"c","params":{"a":"\\"id\\":"},"id":"j"}',
+        '{"service":"quote","channel":"c","params":{"a":"\\u005cu0022id"},"id":"j"}',
     ],
 )
 def test_queued_is_never_begun(redis, service, worker, ringback, text):
