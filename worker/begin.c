@@ -54,6 +54,16 @@ static int64_t start_by(const struct rb_flight *f, int64_t asked_ms) {
     return by_ms;
 }
 
+/* Its service is paused. It comes back no later than when it must be told that its time
+ * is over. */
+static void put_aside(struct rb_flight *f) {
+    struct rb_worker *w = f->worker;
+    int64_t until_ms = w->now_ms + rb_cancels_pause_ms(w), last_ms = rb_flight_last_ms(f);
+    if (last_ms && last_ms < until_ms)
+        until_ms = last_ms;
+    rb_finish_park(f, until_ms + w->ahead_ms);
+}
+
 /* Its time may be over already, or not have come; else it goes to the gate. */
 static void look_at_time(struct rb_flight *f, const struct rb_envelope *envelope) {
     struct rb_worker *w = f->worker;
@@ -61,7 +71,7 @@ static void look_at_time(struct rb_flight *f, const struct rb_envelope *envelope
     struct rb_text until;
     int64_t until_ms;
     if (rb_envelope_field(envelope, "until", &until) &&
-        rb_text_int64(until, &until_ms) == RB_OK)
+        rb_text_int64(until, &until_ms) == RB_OK && until_ms > 0)
         f->deadline_ms = until_ms - w->ahead_ms;
     f->start_by_ms = by_ms ? by_ms - w->ahead_ms : 0;
     if (f->job.expires && f->job.expires <= unix_ms)
@@ -74,7 +84,7 @@ static void look_at_time(struct rb_flight *f, const struct rb_envelope *envelope
     else if (f->job.run_at > unix_ms)
         rb_finish_park(f, f->job.run_at);
     else if (rb_cancels_pause(w, f))
-        rb_finish_park(f, unix_ms + rb_cancels_pause_ms(w));
+        put_aside(f);
     else if (f->job.unique)
         rb_unique_take(f);
     else

@@ -81,6 +81,18 @@ def test_a_service(redis, service, worker, ringback):
     assert done(redis, "c")["event"] == "done"
 
 
+def test_what_expires_while_it_is_put_aside_is_told_then(redis, service, worker, ringback):
+    service.define("quote", "/")
+    ringback("pause", "--service", "quote", check=True)
+    worker()
+    expires = redis.now_ms() + 500
+    redis.push(quote("c", expires=expires))
+    event = done(redis, "c")
+    assert event["error"]["code"] == "expired"
+    assert expires <= event["at"] < expires + 1000 * patience(1)
+    assert service.book()["total"] == 0
+
+
 def test_a_long_backlog_of_a_paused_service(redis, service, worker, ringback):
     """It goes around in due, and others pass it by."""
     service.define("quote", "/")
