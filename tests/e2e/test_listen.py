@@ -4,52 +4,15 @@ import base64
 import hashlib
 import json
 import os
-import pty
 import re
 import resource
-import select
 import socket
 import subprocess
 import threading
 
 import pytest
 from peers.daemons import program
-from peers.process import patience, wait_until
-
-
-class Terminal:
-    """The command with a terminal of its own: what it shows, and what is typed."""
-
-    def __init__(self, *words, env=None):
-        self.shown = b""
-        self.master, slave = pty.openpty()
-        self.process = subprocess.Popen(
-            [str(word) for word in words], stdin=slave, stdout=slave, stderr=slave,
-            env={**os.environ, "TERM": "xterm", **(env or {})}, start_new_session=True,
-        )  # fmt: skip
-        os.close(slave)
-
-    def type(self, text):
-        os.write(self.master, text.encode())
-
-    def look(self):
-        while select.select([self.master], [], [], 0)[0]:
-            try:
-                piece = os.read(self.master, 65536)
-            except OSError:  # it has ended
-                break
-            if not piece:
-                break
-            self.shown += piece
-        return self.shown.decode(errors="replace")
-
-    def wait(self, text):
-        wait_until(lambda: text in self.look(), what=f"{text!r} in {self.shown!r}")
-
-    def end(self):
-        code = self.process.wait(patience(10))
-        self.look()
-        return code
+from peers.terminal import Terminal
 
 
 @pytest.fixture
@@ -154,7 +117,9 @@ def test_refused_clients_are_told(redis, notifier, ringback):
     url = notifier(max_connections=5).url
     done = ringback("listen", "--clients", 8, "--url", url, "--for", "10ms", "--json", "c")
     _, summary = seconds(done)
-    assert done.returncode == 1 and summary["opened"] == 5 and summary["failed"] == 3
+    # One place may still be taken by the connection that saw whether anybody is there.
+    assert done.returncode == 1 and summary["opened"] in (4, 5)
+    assert summary["opened"] + summary["failed"] == 8
     assert "HTTP/1.1 503" in done.stderr
 
 
