@@ -366,7 +366,7 @@ function lifeOf(j) {
   return life;
 }
 
-let looked = null; // { id, channel, done }
+let looked = null; // { id, channel, done, was: what it was when Redis still knew }
 
 async function showJob() {
   const job = looked;
@@ -381,6 +381,7 @@ async function showJob() {
     $("job-life").replaceChildren();
     return;
   }
+  for (const fact of ["asked_at", "claimed_at", "run_at", "service"]) told[fact] = job.was[fact] = told[fact] ?? job.was[fact];
   const life = lifeOf(told);
   job.done = ["ended", "dead"].includes(told.place) && job.settled === life.length;
   job.settled = life.length;
@@ -400,7 +401,7 @@ async function showJob() {
 function lookAt(id, channel = "") {
   $("job-id").value = id;
   $("job-channel").value = channel;
-  looked = { id, channel };
+  looked = { id, channel, was: {} };
   $("job-life").replaceChildren();
   history.replaceState(null, "", `#job=${encodeURIComponent(id)}${channel ? `&channel=${encodeURIComponent(channel)}` : ""}`);
   $("job-title").scrollIntoView({ block: "nearest" });
