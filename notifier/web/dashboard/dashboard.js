@@ -67,6 +67,7 @@ const rate = (n) => (n == null ? "–" : n > 0 && n < 9.95 ? n.toFixed(1) : coun
 
 function span(s) {
   if (s == null) return "–";
+  if (s === 0) return "0 s";
   if (s < 0.9995) return `${(s * 1000).toFixed(s < 0.01 ? 1 : 0)} ms`;
   if (s < 99.5) return `${s.toFixed(s < 9.95 ? 1 : 0)} s`;
   if (s < 5970) return `${Math.round(s / 60)} min`;
