@@ -79,7 +79,7 @@ class RingBack extends HTMLElement {
     this.parts.set(event.part, nodes);
     if (template) template.before(...nodes);
     for (const bar of this.querySelectorAll("progress")) {
-      bar.max = event.parts;
+      if (event.parts) bar.max = event.parts; // an app's own need not tell
       bar.value = this.parts.size;
     }
   }

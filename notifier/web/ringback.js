@@ -1,14 +1,14 @@
-// Hears channels and waits for results: README.md and ringback.d.ts beside this file tell how.
+// Hears channels and waits for results, as README.md tells.
 (function (root) {
 "use strict";
 
-const BASE = 500, MOST = 30000; // ms between two attempts: random up to BASE · 2ⁿ
+const BASE = 500, MOST = 30000; // ms between attempts: random up to BASE · 2ⁿ
 const PATIENCE = 10000; // ms without a byte: a proxy holds the stream up
 const { document, location } = root;
 const page = location?.href;
 const script = document?.currentScript;
 const lines = new Set();
-let way = 0; // WebSocket, server-sent events or long-poll: the first not found blocked
+let way = 0; // WebSocket, events or long-poll: the first not blocked
 
 class RingbackError extends Error {
   constructor(message, fields) {
@@ -20,11 +20,10 @@ class RingbackError extends Error {
 const refusal = (message = "The notifier refused.", status) =>
   new RingbackError(message, { code: "refused", status });
 
-const read = (token) => (typeof token === "function" ? token() : token);
-
 async function address({ base, token }, names, fields) {
   const to = new URL(base.replace("*", names));
-  for (const [name, value] of Object.entries({ ...fields, token: await read(token) }))
+  const all = { ...fields, token: typeof token === "function" ? await token() : token };
+  for (const [name, value] of Object.entries(all))
     if (value) to.searchParams.set(name, value);
   return to;
 }
@@ -61,6 +60,7 @@ class Line {
   }
 
   halt() {
+    if (Date.now() - this.began > MOST) this.attempts = 0;
     clearTimeout(this.timer);
     this.timer = this.say = this.asked = null;
     this.turn = {};
@@ -81,7 +81,7 @@ class Line {
       this.stale = true; // once more, with a new token
       return this.again();
     }
-    // A no to several may be meant for one: each asks for itself.
+    // A no to several may be for one: each asks for itself.
     const all = this.close();
     for (const [channel, hearer] of all)
       if (all.length === 1) hearer.fail(error);
@@ -89,7 +89,7 @@ class Line {
   }
 
   subscribe(channel) {
-    this.asked.add(channel);
+    this.asked.push(channel);
     this.say({ subscribe: channel, since: this.heard.get(channel).since });
   }
 
@@ -99,7 +99,6 @@ class Line {
   }
 
   again() {
-    if (Date.now() - this.began > MOST) this.attempts = 0;
     this.halt();
     this.later(Math.random() * Math.min(MOST, BASE * 2 ** this.attempts++));
   }
@@ -109,16 +108,18 @@ class Line {
     try { said = JSON.parse(text); } catch (_) {}
     const { event, id, channel, error, subscribed, unsubscribed, token } = said || {};
     this.attempts = this.stale = 0;
-    if (event === "expiring") return this.renew();
-    if (event === "expired") return;
+    const own = !id && event; // the notifier's, not an app's of that name
+    if (own === "expiring") return this.renew();
+    if (own === "expired") return;
     if (!event && this.asked) {
-      if (this.asked.delete(subscribed) || unsubscribed || token) return;
-      if (error && this.asked.delete(error.channel))
-        return this.lose(error.channel, refusal(error.message));
+      const at = this.asked.indexOf(error ? error.channel : subscribed);
+      if (at >= 0) this.asked.splice(at, 1);
+      if (subscribed || unsubscribed || token) return;
+      if (error && at >= 0) return this.lose(error.channel, refusal(error.message));
     }
-    // A name that nobody asked for is what @session stands for.
-    const name = this.heard.has(channel) ? channel : "@session";
-    if (event === "revoked") return this.lose(name, refusal("The channel was taken back.", 403));
+    const name = this.heard.has(channel) ? channel : /^session:/.test(channel) && "@session";
+    if (this.asked?.includes(name)) return; // of a wait before
+    if (own === "revoked") return this.lose(name, refusal("The channel was taken back.", 403));
     for (const [heard, hearer] of [...this.heard]) {
       if (event && channel && heard !== name) continue;
       if (id) hearer.since = id;
@@ -140,7 +141,7 @@ class Line {
     const since = names.map((channel) => heard.get(channel).since || "-").join();
     const over = () => this.turn !== turn;
     let to;
-    way ||= root.WebSocket ? 0 : 1;
+    way ||= +!root.WebSocket;
     try {
       to = await address(this, names, { since: since.replace(/^[-,]+$/, "") });
     } catch (error) {
@@ -151,15 +152,15 @@ class Line {
     else this.socket(to, names);
   }
 
-  blocked() {
-    way++;
+  blocked(next) {
+    way = next;
     this.listen();
   }
 
   socket(to, names) {
     to.protocol = to.protocol.replace("http", "ws");
-    const socket = new root.WebSocket(to.href);
-    this.asked = new Set();
+    const socket = new root.WebSocket(to);
+    this.asked = [];
     this.stop = () => {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close(1000);
@@ -171,9 +172,11 @@ class Line {
     };
     socket.onmessage = ({ data }) => this.take(data);
     socket.onclose = ({ code, reason }) => {
+      const { say } = this;
+      this.halt();
       if (code === 1008) this.refuse(refusal(reason));
-      else if (this.say && this.attempts < 4) this.again();
-      else this.blocked(); // not opened, or cut again and again
+      else if (say && this.attempts < 4) this.again();
+      else this.blocked(1); // not opened, or cut again and again
     };
   }
 
@@ -186,7 +189,7 @@ class Line {
       control.abort();
     };
     try {
-      const answer = await root.fetch(to.href, {
+      const answer = await root.fetch(to, {
         signal: control.signal,
         credentials: this.credentials,
         headers: { Accept: sse ? "text/event-stream" : "application/json" },
@@ -203,18 +206,17 @@ class Line {
         for (const event of (await answer.json()).events)
           if (!over()) this.take(JSON.stringify(event));
         if (!over()) return this.listen();
-      }
+      } else if (sse) way = 0; // while the notifier is away
       if (over()) return;
       if (!sse && status === 204 && Date.now() - this.began > BASE) return this.listen();
     } catch (_) {
       if (over()) return;
-      if (sse && control.signal.aborted) return this.blocked();
+      if (sse && control.signal.aborted) return this.blocked(2);
       way = 0; // the network is away
     }
     this.again();
   }
 
-  // Server-sent events, as the notifier writes them.
   async read(reader, alive, over) {
     const decoder = new TextDecoder();
     let rest = "";
@@ -232,7 +234,7 @@ class Line {
   }
 }
 
-// The network may be back: nobody waits out a delay.
+// The network may be back.
 function wake() {
   if (document.hidden) return;
   way = 0;
@@ -240,7 +242,7 @@ function wake() {
 }
 
 function hear(where, options, take, fail) {
-  const { signal, shared = true, token, credentials = "same-origin" } = options;
+  const { signal, shared = true, token, credentials } = options;
   const target = where.includes("/") ? new URL(where, page)
                                      : new URL("wait/" + where, ringback.home);
   const at = target.pathname.lastIndexOf("/") + 1;
@@ -271,7 +273,7 @@ function hear(where, options, take, fail) {
     fail: failed,
   }));
   if (signal?.aborted) {
-    failed(signal.reason);
+    abort();
     return end;
   }
   signal?.addEventListener("abort", abort);
@@ -285,7 +287,7 @@ function hear(where, options, take, fail) {
 // A large result lies beside its channel.
 async function result({ channel, job, data, link }, line) {
   if (!link) return data;
-  const answer = await root.fetch((await address(line, channel, { result: job })).href, line);
+  const answer = await root.fetch(await address(line, channel, { result: job }), line);
   if (!answer.ok) throw refusal("The result is gone.", answer.status);
   return answer.json();
 }
@@ -339,11 +341,13 @@ if (typeof module === "object" && module.exports) module.exports = ringback;
 if (document) {
   root.addEventListener("online", wake);
   document.addEventListener("visibilitychange", wake);
-  // The element is a file of its own, for the pages that have one.
-  document.addEventListener("DOMContentLoaded", () => {
+  const load = () => {
     if (!document.querySelector("ring-back:not(:defined)")) return;
-    const src = new URL("ring-back.js", ringback.home);
-    document.head.append(Object.assign(document.createElement("script"), { src }));
-  });
+    const made = document.createElement("script");
+    made.src = new URL("ring-back.js", ringback.home);
+    document.head.append(made);
+  };
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", load);
+  else setTimeout(load);
 }
-})(typeof globalThis === "object" ? globalThis : self);
+})(globalThis);

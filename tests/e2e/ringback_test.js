@@ -11,12 +11,12 @@ const source = fs.readFileSync(`${web}/ringback.js`, "utf8");
 
 // A browser as far as the script can tell. sockets: all that were opened; timers: what was
 // set and not cleared, run by hand; asked: all fetches; answers: functions that answer them.
-function browser({ script = "https://n.example/rb/ringback.js", websocket = true } = {}) {
+function browser({ script = "https://n.example/rb/ringback.js", websocket = true, readyState = "loading" } = {}) {
   const world = { sockets: [], timers: [], asked: [], answers: [], now: 1000, handlers: {} };
   const on = (name, fn) => { world.handlers[name] = fn; };
   class WebSocket {
     constructor(url) {
-      Object.assign(this, { url, closed: null, said: [] });
+      Object.assign(this, { url: String(url), closed: null, said: [] });
       world.sockets.push(this);
     }
     send(text) { this.said.push(JSON.parse(text)); }
@@ -30,13 +30,13 @@ function browser({ script = "https://n.example/rb/ringback.js", websocket = true
     Date: { now: () => world.now },
     Math: Object.assign(Object.create(Math), { random: () => 0.5 }),
     location: { href: "https://page.example/shop/" },
-    document: { hidden: false, currentScript: script ? { src: script } : null,
+    document: { hidden: false, readyState, currentScript: script ? { src: script } : null,
       addEventListener: on, querySelector: () => null },
     addEventListener: on,
     setTimeout: (fn, ms) => world.timers.push({ fn, ms }) && world.timers.length,
     clearTimeout: (id) => { if (id) world.timers[id - 1].fn = null; },
     fetch: (url, options) => {
-      world.asked.push(url);
+      world.asked.push(String(url));
       world.options = options;
       const answer = world.answers.shift();
       return new Promise((resolve, reject) => {
@@ -177,6 +177,7 @@ test("what was asked for while the socket opened is asked for on it", async () =
   const [socket] = w.sockets;
   socket.open();
   assert.deepEqual(socket.said, [{ subscribe: "b" }, { unsubscribe: "a" }]);
+  socket.say({ subscribed: "b" });
   socket.say(done("b", 1));
   assert.equal(await b, 1);
 });
@@ -235,6 +236,52 @@ test("@session is known by its own name", async () => {
   socket.end(1006);
   await w.tick();
   assert.match(w.sockets[1].url, /since=-%2C5-1$/);
+});
+
+test("what still comes of a channel that was left is not taken for @session's", async () => {
+  const w = browser({ websocket: false });
+  const body = stream(), heard = [];
+  w.answers.push(body.answer);
+  const control = new AbortController();
+  const left = w.ringback("/wait/a", { signal: control.signal });
+  const got = w.ringback("/wait/@session", { onEvent: ({ channel }) => heard.push(channel) });
+  await w.tick();
+  control.abort(new Error("enough"));
+  await assert.rejects(left, { message: "enough" });
+  body.give(`data: ${JSON.stringify(done("a", "a's"))}\n\n`);
+  body.give(`data: ${JSON.stringify(done("session:abc", "mine"))}\n\n`);
+  assert.equal(await got, "mine");
+  assert.deepEqual(heard, ["session:abc"]);
+});
+
+test("a channel that is left and waited for again tells what is kept once", async () => {
+  const w = browser();
+  const events = [];
+  w.ringback("/wait/other", { onEvent: (event) => events.push(event.event) });
+  const socket = await w.opened();
+  const control = new AbortController();
+  w.ringback("/wait/a", { signal: control.signal }).catch(() => {});
+  control.abort();
+  w.ringback("/wait/a", { onEvent: (event) => events.push(event.event) });
+  assert.deepEqual(socket.said, [{ subscribe: "a" }, { unsubscribe: "a" }, { subscribe: "a" }]);
+  socket.say({ subscribed: "a" });
+  socket.say({ id: "1-0", channel: "a", event: "started" });
+  socket.say({ unsubscribed: "a" });
+  socket.say({ subscribed: "a" });
+  socket.say({ id: "1-0", channel: "a", event: "started" });
+  assert.deepEqual(events, ["started"]);
+});
+
+test("an app may publish events with the names of the notifier's own", async () => {
+  const w = browser();
+  const events = [];
+  w.ringback("/wait/c", { token: () => "t", onEvent: ({ event }) => events.push(event) });
+  const socket = await w.opened();
+  for (const event of ["expiring", "expired", "revoked"])
+    socket.say({ id: "1-0", channel: "c", event });
+  await settle();
+  assert.deepEqual(events, ["expiring", "expired", "revoked"]);
+  assert.deepEqual(socket.said, []);
 });
 
 test("a gap moves the cursor, a raw message does not", async () => {
@@ -322,6 +369,43 @@ test("a socket that is cut again and again gives way", async () => {
   for (let i = 0; i < 5; i++) (await w.opened()).end(1006);
   await settle();
   assert.equal(w.asked.length, 1);
+});
+
+test("no way is passed over when several sockets don't open", async () => {
+  const w = browser();
+  w.ringback("/wait/a");
+  w.ringback("/wait/b", { shared: false });
+  await w.tick();
+  w.sockets[0].end(1006);
+  w.sockets[1].end(1006);
+  await settle();
+  assert.equal(w.asked.length, 2);
+  assert.equal(w.options.headers.Accept, "text/event-stream");
+});
+
+test("while the notifier is away behind a proxy no way is given up", async () => {
+  const w = browser();
+  w.answers.push(json(502, {}));
+  w.ringback("/wait/c");
+  (await w.opened()).end(1001);
+  await w.tick();
+  w.sockets[1].end(1006);
+  await settle();
+  assert.equal(w.asked.length, 1);
+  await w.tick();
+  assert.equal(w.sockets.length, 3);
+});
+
+test("a socket that lasted makes up for those before it", async () => {
+  const w = browser();
+  w.ringback("/wait/c");
+  for (let i = 0; i < 4; i++) (await w.opened()).end(1006);
+  await w.opened();
+  w.now += 60000;
+  w.sockets.at(-1).end(1001);
+  await w.tick();
+  assert.equal(w.asked.length, 0);
+  assert.equal(w.sockets.length, 6);
 });
 
 test("a refusal is told, not repeated", async () => {
@@ -425,6 +509,16 @@ test("an AbortSignal ends it", async () => {
   later.abort();
   await assert.rejects(second, { name: "AbortError" });
   assert.deepEqual(await waiting.tick(), []);
+});
+
+test("a script that comes late finds the elements too", async () => {
+  const w = browser({ readyState: "interactive" });
+  const added = [];
+  w.document.querySelector = () => ({});
+  w.document.head = { append: ({ src }) => added.push(String(src)) };
+  w.document.createElement = () => ({});
+  await w.tick();
+  assert.deepEqual(added, ["https://n.example/rb/ring-back.js"]);
 });
 
 test("what onEvent throws is not swallowed", async () => {

@@ -182,6 +182,9 @@ def test_the_element(page, redis):
     run("document.getElementById('hotel').setAttribute('channel', 'hotel2')")
     wait_until(lambda: get(admin + "/channels/hotel2").json()["waiters"] == 1)
     assert "Asking three hotels" in page.text("#hotel")
+    redis.publish("hotel2", {"event": "partial", "part": "Adler", "data": {"name": "Adler"}})
+    wait_until(lambda: page.text("#hotel i") == "Adler", what="a part of nobody knows how many")
+    assert run(hotel + ".getAttribute('state')") == "partial"
     run("document.getElementById('hotel').remove()")
     wait_until(lambda: get(admin + "/channels/hotel2").json()["waiters"] == 0)
 
