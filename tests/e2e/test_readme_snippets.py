@@ -6,21 +6,23 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from peers.clients import WebSocket
 from peers.process import ROOT, wait_until
 
 README = (ROOT / "README.md").read_text()
+JOBS = (ROOT / "jobs" / "README.md").read_text()
 
 
-def snippets(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def snippets(language, page=README):
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
-def snippet(language):
-    found = snippets(language)
-    assert len(found) == 1, f"README.md has {len(found)} snippets in {language}"
+def snippet(language, page=README):
+    found = snippets(language, page)
+    assert len(found) == 1, f"the page has {len(found)} snippets in {language}"
     return found[0]
 
 
@@ -51,10 +53,32 @@ def test_enqueue(language, redis, service, worker, notifier, folder):
     run, probe, prefix = LANGUAGES[language]
     if not can(*probe):
         pytest.skip(f"{language} or its Redis client is not on this machine")
-    text = snippet(language)
+    enqueues(run, prefix + snippet(language), f"snippet.{language}", redis, service, worker,
+             notifier, folder)  # fmt: skip
+
+
+JEDIS = ":".join(str(jar) for jar in Path("/usr/share/java").glob("*.jar"))
+MORE = {
+    "php": (["php"], ["php", "-r", "require 'Predis/Autoloader.php';"], "<?php\n"),
+    "go": (["go", "run"], ["go", "list", "github.com/redis/go-redis/v9"], ""),
+    "java": (["java", "-cp", JEDIS], ["sh", "-c", "java -version && ls /usr/share/java/jedis*"], ""),
+}
+
+
+@pytest.mark.redis(tcp=True)
+@pytest.mark.parametrize("language", MORE)
+def test_enqueue_from_other_languages(language, redis, service, worker, notifier, folder):
+    run, probe, prefix = MORE[language]
+    if not can(*probe):
+        pytest.skip(f"{language} or its Redis client is not on this machine")
+    enqueues(run, prefix + snippet(language, JOBS), f"snippet.{language}", redis, service, worker,
+             notifier, folder)  # fmt: skip
+
+
+def enqueues(run, text, name, redis, service, worker, notifier, folder):
     assert "6379" in text
-    file = folder / f"snippet.{language}"
-    file.write_text(prefix + text.replace("6379", str(redis.port)))
+    file = folder / name
+    file.write_text(text.replace("6379", str(redis.port)))
     service.define("stock-quote", "/v1/${symbol}", ["symbol"])
     worker()
     page = WebSocket(notifier().url, "page:4711")
