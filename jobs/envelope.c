@@ -4,6 +4,7 @@
 #include "jobs/name.h"
 
 #define MAGIC "rb1 "
+#define COUNT_MAX (INT64_C(1) << 53) /* the scripts count no further */
 
 /* What may stand in a value as it is. '=' is taken too when reading: behind the first one
  * it means nothing. */
@@ -41,7 +42,7 @@ static bool split(struct rb_text field, struct rb_text *name, struct rb_text *va
 
 static enum rb_status read_count(struct rb_text value, int64_t *count) {
     enum rb_status status = rb_text_int64(value, count);
-    return status == RB_OK && *count < 0 ? RB_INVALID : status;
+    return status == RB_OK && (*count < 0 || *count > COUNT_MAX) ? RB_INVALID : status;
 }
 
 static enum rb_status read_name(struct rb_text value, bool legal, struct rb_text *name) {
@@ -65,6 +66,8 @@ static enum rb_status read_field(struct rb_envelope *e, struct rb_text field) {
         return read_count(value, &e->attempts);
     if (rb_text_is(name, "at"))
         return read_count(value, &e->at);
+    if (rb_text_is(name, "until"))
+        return read_count(value, &e->until);
     return RB_OK;
 }
 
@@ -119,6 +122,10 @@ void rb_envelope_write(struct rb_buffer *out, const struct rb_envelope *envelope
     }
     rb_buffer_string(out, " at=");
     rb_buffer_int(out, envelope->at);
+    if (envelope->until > 0) {
+        rb_buffer_string(out, " until=");
+        rb_buffer_int(out, envelope->until);
+    }
     rb_buffer_char(out, '\n');
     rb_buffer_text(out, envelope->job);
 }

@@ -25,6 +25,7 @@ struct rb_envelope {
     int64_t deliveries; /* how often it was handed to a worker before this time */
     int64_t attempts;   /* calls made so far, by retries that were parked */
     int64_t at;         /* unix ms of the first claim */
+    int64_t until;      /* unix ms when the time of all its calls ends; 0: not begun */
     struct rb_text job; /* the bytes that were pushed, whatever they are */
 };
 

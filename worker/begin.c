@@ -68,11 +68,8 @@ static void put_aside(struct rb_flight *f) {
 static void look_at_time(struct rb_flight *f, const struct rb_envelope *envelope) {
     struct rb_worker *w = f->worker;
     int64_t unix_ms = rb_worker_unix_ms(w), by_ms = start_by(f, envelope->at);
-    struct rb_text until;
-    int64_t until_ms;
-    if (rb_envelope_field(envelope, "until", &until) &&
-        rb_text_int64(until, &until_ms) == RB_OK && until_ms > 0)
-        f->deadline_ms = until_ms - w->ahead_ms;
+    if (envelope->until > 0)
+        f->deadline_ms = envelope->until - w->ahead_ms;
     f->start_by_ms = by_ms ? by_ms - w->ahead_ms : 0;
     if (f->job.expires && f->job.expires <= unix_ms)
         rb_finish_failed(f, RB_FAIL_EXPIRED, "the job had expired before its turn", 0);

@@ -50,6 +50,7 @@ static struct rb_text queue_of(const struct rb_plain *plain, size_t list) {
 static void take(struct rb_plain *plain, size_t list, struct rb_text text) {
     struct rb_worker *w = plain->worker;
     uint64_t number = plain->next_claim++;
+    rb_buffer_clear(&plain->envelope);
     if (list % 2 == 1 || !rb_text_starts(text, RB_TEXT("rb1 "))) {
         char id[sizeof plain->prefix + 24];
         snprintf(id, sizeof id, "%s-%llu", plain->prefix, (unsigned long long)number);
@@ -59,7 +60,6 @@ static void take(struct rb_plain *plain, size_t list, struct rb_text text) {
             .at = rb_worker_unix_ms(w),
             .job = text,
         };
-        rb_buffer_clear(&plain->envelope);
         rb_envelope_write(&plain->envelope, &envelope);
         text = rb_buffer_view(&plain->envelope);
     }

@@ -22,10 +22,12 @@ static void round_trip(void **state) {
                             .deliveries = 3,
                             .attempts = 2,
                             .at = 1700000000000,
+                            .until = 1700000000001,
                             .job = RB_TEXT("{\"a\":\n1} id=x\nqueue=y")};
     rb_envelope_write(&out, &e);
     assert_text(rb_buffer_view(&out),
-                "rb1 id=a:b=c~1 queue=q=1 deliveries=3 attempts=2 at=1700000000000\n"
+                "rb1 id=a:b=c~1 queue=q=1 deliveries=3 attempts=2 at=1700000000000 "
+                "until=1700000000001\n"
                 "{\"a\":\n1} id=x\nqueue=y");
     struct rb_envelope read;
     assert_int_equal(rb_envelope_parse(rb_buffer_view(&out), &read), RB_OK);
@@ -33,6 +35,7 @@ static void round_trip(void **state) {
     assert_text(read.queue, "q=1");
     assert_int_equal(read.deliveries, 3);
     assert_int_equal(read.attempts, 2);
+    assert_true(read.until == 1700000000001);
     assert_true(read.at == 1700000000000);
     assert_text(read.job, "{\"a\":\n1} id=x\nqueue=y");
     rb_buffer_fini(&out);
@@ -94,7 +97,10 @@ static void refuses(void **state) {
         "rb1 id=1 queue=q deliveries=-1\n",
         "rb1 id=1 queue=q deliveries=1x\n",
         "rb1 id=1 queue=q attempts=99999999999999999999\n",
+        "rb1 id=1 queue=q attempts=9007199254740993\n",
         "rb1 id=1 queue=q at=1.5\n",
+        "rb1 id=1 queue=q at=9223372036854775807\n",
+        "rb1 id=1 queue=q until=-9223372036854775808\n",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct rb_envelope e;
