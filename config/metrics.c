@@ -177,10 +177,16 @@ static _Atomic int64_t *own_cells(struct rb_metrics *m, rb_series series) {
     return &rb_metric_row(m, m->row)->cells[(series - 1) * m->cells_per_series];
 }
 
+/* One thread of one process writes a row: others must see whole values, but nobody comes
+ * between, so that the bus need not be locked. */
+static void bump(_Atomic int64_t *cell, int64_t delta) {
+    int64_t value = atomic_load_explicit(cell, memory_order_relaxed);
+    atomic_store_explicit(cell, value + delta, memory_order_relaxed);
+}
+
 void rb_metrics_add(struct rb_metrics *metrics, rb_series series, int64_t delta) {
     if (series != 0)
-        atomic_fetch_add_explicit(own_cells(metrics, series), delta,
-                                  memory_order_relaxed);
+        bump(own_cells(metrics, series), delta);
 }
 
 void rb_metrics_set(struct rb_metrics *metrics, rb_series series, int64_t value) {
@@ -201,8 +207,8 @@ void rb_metrics_observe(struct rb_metrics *metrics, rb_series series,
     size_t bucket = 0, bounds = rb_metric_bounds(family);
     while (bucket < bounds && value > (int64_t)(family->bounds[bucket] * 1e6 + 0.5))
         bucket++;
-    atomic_fetch_add_explicit(&cells[bucket], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&cells[bounds + 1], value, memory_order_relaxed);
+    bump(&cells[bucket], 1);
+    bump(&cells[bounds + 1], value);
 }
 
 int64_t rb_metrics_sum(const struct rb_metrics *metrics, rb_series series) {
