@@ -10,7 +10,7 @@
 #include "notifier/receipt.h"
 
 #define FIRST_ROOM 6
-#define GATHER 64 /* frames a call */
+#define GATHER 256 /* frames a call */
 
 struct rb_out {
     size_t bytes; /* not yet written */
