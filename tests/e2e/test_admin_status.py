@@ -85,6 +85,24 @@ def test_live(redis, ready):
     assert looks() == now
 
 
+def test_shared(redis, ready):
+    """Those who ask while Redis is asked get what it says then."""
+    started = ready()
+    looks = lambda: redis.client.info("commandstats")["cmdstat_time"]["calls"]  # noqa: E731
+    get(started.admin + "/status")
+    before = looks()
+    asked = lambda: int(get(started.admin + "/metrics").text.split("\nringback_notifier_requests_total ")[1].split()[0])  # noqa: E731
+    count = asked()
+    redis.pause()
+    askers = [Http(started.admin) for _ in range(20)]
+    for asker in askers:
+        asker.request("GET", "/status")
+    wait_until(lambda: asked() > count + 20)
+    redis.resume()
+    assert len({asker.response().json()["at"] for asker in askers}) == 1
+    assert looks() == before + 1
+
+
 def test_without_redis(redis, ready):
     started = ready()
     watch = Watch(started.admin)
@@ -156,6 +174,8 @@ def test_the_life_of_a_job(redis, service, worker, ready):
     assert [e["event"] for e in told["events"]] == ["started"] and told["ended"] is None
     service.open("a")
     wait_until(lambda: redis.terminal("c"))
+    for n in range(60):  # of others, on the same channel
+        redis.publish("c", {"channel": "c", "event": "note", "n": n})
     get(started.url + "/wait/c?until=done")
     told = wait_until(lambda: (t := life(started.admin, "j1", "?channel=c"))["delivered_at"] and t)
     assert told["place"] == "ended" and told["worker"] is None and told["channel"] == "c"
@@ -181,6 +201,8 @@ def test_looking_is_bounded(redis, ready):
     redis.push(*({"service": "x", "id": f"x{n}"} for n in range(6000)))
     told = life(base, "x4000")
     assert told["place"] == "queue" and told["position"] == 4000
+    for n in (15, 16, 17, 47, 48, 49, 239, 240, 495, 496, 497):  # around the ends of pages
+        assert life(base, f"x{n}")["position"] == n
     assert life(base, "x5999") == 404
     assert "not all places" in get(base + "/jobs/x5999").json()["detail"]
 
