@@ -199,10 +199,10 @@ static void begin_watching(struct rb_admin_status *s, struct rb_exchange *x) {
     s->watchers[s->watcher_count++] = c;
     rb_buffer_init(&head, 1024);
     rb_http_head(&head, 200, "text/event-stream", -1, false, rb_server_date(c->server),
-                 chunked ? RB_TEXT("Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
-                                   "Transfer-Encoding: chunked\r\nConnection: close\r\n")
-                         : RB_TEXT("Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
-                                   "Connection: close\r\n"));
+                 chunked
+                     ? RB_TEXT("Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
+                               "Transfer-Encoding: chunked\r\n")
+                     : RB_TEXT("Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n"));
     rb_connection_send_buffer(c, &head);
     rb_buffer_fini(&head);
     ev_timer_again(s->server->loop, &s->timer);

@@ -80,7 +80,7 @@ void rb_http_head(struct rb_buffer *out, int status, const char *content_type,
         rb_buffer_int(out, body_len);
         rb_buffer_string(out, "\r\n");
     }
-    if (body_len >= 0 && !keep_alive)
+    if (!keep_alive)
         rb_buffer_string(out, "Connection: close\r\n");
     rb_buffer_text(out, fields);
     rb_buffer_string(out, "\r\n");
@@ -89,7 +89,9 @@ void rb_http_head(struct rb_buffer *out, int status, const char *content_type,
 void rb_http_answer(struct rb_buffer *out, int status, const char *content_type,
                     struct rb_text body, bool keep_alive, bool head_only,
                     struct rb_text date, struct rb_text fields) {
-    rb_http_head(out, status, content_type, (int64_t)body.len, keep_alive, date, fields);
+    /* RFC 9110 §8.6: HEAD tells the length that GET would have, or none. */
+    int64_t len = head_only && body.len == 0 ? -1 : (int64_t)body.len;
+    rb_http_head(out, status, content_type, len, keep_alive, date, fields);
     if (!head_only && !is_bodiless(status))
         rb_buffer_text(out, body);
 }

@@ -17,13 +17,13 @@ struct rb_text rb_http_date(int64_t unix_s, char out[RB_HTTP_DATE_LEN + 1]);
 
 /* The head: status line, `date` (as rb_http_date makes it, or ""), then `fields` (whole
  * lines, each with CRLF; may be ""). body_len < 0: no Content-Length (a stream: the
- * caller says Transfer-Encoding or Connection itself in `fields`). 204 and 304 never get
- * a Content-Length. */
+ * caller says Transfer-Encoding itself in `fields`). 204 and 304 never get one. */
 void rb_http_head(struct rb_buffer *out, int status, const char *content_type,
                   int64_t body_len, bool keep_alive, struct rb_text date,
                   struct rb_text fields);
 
-/* Head and body in one. head_only (HEAD): the length of the body, not the body. */
+/* Head and body in one. head_only (HEAD): the length of the body, not the body; an empty
+ * one is one that is not known. */
 void rb_http_answer(struct rb_buffer *out, int status, const char *content_type,
                     struct rb_text body, bool keep_alive, bool head_only,
                     struct rb_text date, struct rb_text fields);

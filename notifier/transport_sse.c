@@ -76,7 +76,6 @@ static void send_head(struct rb_connection *c) {
     rb_buffer_string(&fields, "X-Accel-Buffering: no\r\n");
     if (c->bits & CHUNKED)
         rb_buffer_string(&fields, "Transfer-Encoding: chunked\r\n");
-    rb_buffer_string(&fields, "Connection: close\r\n");
     rb_http_head(&out, 200,
                  c->bits & STREAM ? rb_transport_stream.content_type
                                   : rb_transport_sse.content_type,

@@ -282,12 +282,27 @@ const struct rb_sink rb_websocket_sink = {.deliver = deliver,
 static const char *const upgrade_fields =
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
 
+static bool is_twice(const struct rb_http_request *request, const char *name) {
+    size_t count = 0;
+    for (size_t i = 0; i < request->header_count; i++)
+        count += rb_text_equal_nocase(request->headers[i].name, rb_text_of(name));
+    return count > 1;
+}
+
 struct rb_connection *rb_websocket_accept(struct rb_exchange *x,
                                           const struct rb_role *new_role) {
     const struct rb_http_request *request = rb_exchange_request(x);
     struct rb_server *server = rb_exchange_server(x);
     struct rb_buffer *out = &server->scratch, fields;
     char key[RB_WS_ACCEPT_LEN + 1];
+    /* RFC 6455 §11.3.1 and §11.3.5 */
+    if (is_twice(request, "sec-websocket-key") ||
+        is_twice(request, "sec-websocket-version")) {
+        rb_exchange_problem(x, 400,
+                            "Sec-WebSocket-Key and Sec-WebSocket-Version stand once.",
+                            RB_TEXT(""));
+        return NULL;
+    }
     if (!rb_text_is(rb_http_header(request, "sec-websocket-version"), "13")) {
         rb_exchange_problem(x, 426, "WebSocket is spoken in version 13 (RFC 6455).",
                             rb_text_of(upgrade_fields));

@@ -146,6 +146,11 @@ def test_head(redis, notifier):
         assert head.status == 200 and head.body == b""
         assert int(head.headers["content-length"]) == len(whole.body)
         assert client.ask("HEAD", "/nowhere").status == 404
+        for query, kind in (("", "application/json"), ("?mode=sse", "text/event-stream")):
+            # GET has a body of any length here (RFC 9110 §8.6).
+            head = client.ask("HEAD", "/wait/c" + query)
+            assert head.status == 200 and head.headers["content-type"] == kind
+            assert "content-length" not in head.headers and "connection" not in head.headers
         assert client.ask("GET", "/ringback.js", {"If-None-Match": whole.headers["etag"]}).status == 304
         assert client.ask("GET", "/ringback.js").body == whole.body
 

@@ -347,6 +347,11 @@ def test_wrong_handshakes(echo):
         head = "".join(f"{k}: {v}\r\n" for k, v in {"Host": client.host, **UPGRADE}.items())
         client.send(f"GET /echo HTTP/1.0\r\n{head}\r\n".encode())
         assert client.response().status == 426
+    for name in ("Sec-WebSocket-Key", "sec-websocket-version"):  # each stands once
+        with Http(echo.url) as client:
+            twice = head + f"{name}: {UPGRADE.get(name, '13')}\r\n"
+            client.send(f"GET /echo HTTP/1.1\r\n{twice}\r\n".encode())
+            assert client.response().status == 400, name
 
 
 def test_echo_is_off_by_default(redis, notifier):

@@ -40,7 +40,7 @@ static void heads(void **unused) {
     rb_http_head(&out, 200, "text/event-stream", -1, false, NO_DATE,
                  RB_TEXT("Transfer-Encoding: chunked\r\n"));
     expect("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-           "Transfer-Encoding: chunked\r\n\r\n");
+           "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n");
     rb_http_head(&out, 204, "text/plain", 0, true, NO_DATE, RB_TEXT(""));
     expect("HTTP/1.1 204 No Content\r\n\r\n");
     rb_http_head(&out, 304, NULL, 0, false, NO_DATE, RB_TEXT(""));
@@ -57,6 +57,10 @@ static void answers(void **unused) {
     expect("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 4\r\n\r\nbody");
     rb_http_answer(&out, 200, "a/b", RB_TEXT("body"), true, true, NO_DATE, RB_TEXT(""));
     expect("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 4\r\n\r\n");
+    rb_http_answer(&out, 200, "a/b", RB_TEXT(""), false, true, NO_DATE, RB_TEXT(""));
+    expect("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nConnection: close\r\n\r\n");
+    rb_http_answer(&out, 200, "a/b", RB_TEXT(""), true, false, NO_DATE, RB_TEXT(""));
+    expect("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 0\r\n\r\n");
     rb_http_answer(&out, 204, NULL, RB_TEXT("body"), true, false, NO_DATE, RB_TEXT(""));
     expect("HTTP/1.1 204 No Content\r\n\r\n");
 }
