@@ -17,6 +17,7 @@
     "3600000"             /* that a time was queued; workers' clocks agree better        \
                            */
 #define WAIT_MAX_MS 60000 /* clocks drift: look again at least so often */
+#define RETRY_MS 1000     /* after Redis refused */
 
 struct rb_ticks {
     struct rb_worker *worker;
@@ -50,6 +51,7 @@ void rb_ticks_free(struct rb_ticks *ticks) {
 /* One time of one schedule, on its way to Redis. */
 struct tick {
     struct rb_worker *worker;
+    int64_t at_s;
     char service[RB_NAME_MAX + 1];
     struct rb_key queue;
     size_t len;
@@ -61,12 +63,30 @@ static void told(const struct tick *t) {
     rb_log(RB_LOG_INFO, "job.scheduled", RB_S("service", t->service));
 }
 
+static void look_in(struct rb_ticks *ticks, int64_t wait_ms) {
+    struct ev_loop *loop = ticks->worker->loop;
+    ev_timer_stop(loop, &ticks->timer);
+    ev_timer_set(&ticks->timer, (double)wait_ms / 1000.0, 0.0);
+    ev_timer_start(loop, &ticks->timer);
+}
+
+/* Nobody may have queued it: it is seen to again, soon or when Redis is back. Times
+ * behind it are told to Redis twice, which remembers them. */
+static void again(const struct tick *t) {
+    struct rb_ticks *ticks = t->worker->ticks;
+    if (ticks->until_s >= t->at_s)
+        ticks->until_s = t->at_s - 1;
+    look_in(ticks, RETRY_MS);
+}
+
 /* By script the job is queued already; without, whoever set the key queues it. */
 static void on_ticked(void *ctx, enum rb_status status, const struct redisReply *reply) {
     struct tick *t = ctx;
     struct rb_worker *w = t->worker;
-    if (status == RB_REFUSED) {
+    if (status == RB_REFUSED)
         rb_worker_refused(w, "tick", reply->str);
+    if (status != RB_OK && status != RB_CANCELLED) {
+        again(t);
     } else if (status == RB_OK && reply->type == REDIS_REPLY_STATUS) {
         const struct rb_text argv[] = {RB_TEXT("RPUSH"), rb_key_text(&t->queue),
                                        rb_text(t->job, t->len)};
@@ -108,6 +128,7 @@ static void queue_job(struct rb_worker *w, const struct rb_definition *d, int64_
     struct tick *t = text.status == RB_OK ? malloc(sizeof *t + text.len) : NULL;
     if (t) {
         t->worker = w;
+        t->at_s = at_s;
         snprintf(t->service, sizeof t->service, "%s", d->service);
         rb_key_queue(&w->keys, rb_text_of(w->settings->worker.queues.items[0]),
                      &t->queue);
@@ -155,8 +176,5 @@ void rb_ticks_run(struct rb_worker *w) {
     if (next_s == RB_CRON_NEVER)
         return;
     int64_t wait_ms = next_s * 1000 - unix_ms;
-    if (wait_ms > WAIT_MAX_MS)
-        wait_ms = WAIT_MAX_MS;
-    ev_timer_set(&ticks->timer, (double)wait_ms / 1000.0, 0.0);
-    ev_timer_start(w->loop, &ticks->timer);
+    look_in(ticks, wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS);
 }

@@ -4,6 +4,7 @@ redis-server. Time passes by moving what they wrote down, not by waiting."""
 from pathlib import Path
 
 import pytest
+from redis import exceptions as redis_errors
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "jobs" / "scripts"
 
@@ -117,3 +118,12 @@ def test_a_tick_is_queued_once(redis, script):
     assert script("tick", keys, 60000, '{"n":1}') == 0
     assert redis.client.lrange(keys[1], 0, -1) == ['{"n":1}']
     assert 0 < redis.client.pttl(keys[0]) <= 60000
+
+
+def test_a_tick_that_can_not_be_queued_is_not_remembered(redis, script):
+    keys = ["ringback:once:tick:report:1767225600", "ringback:queue:default"]
+    redis.client.set(keys[1], "x")
+    with pytest.raises(redis_errors.ResponseError):
+        script("tick", keys, 60000, '{"n":1}')
+    redis.client.delete(keys[1])
+    assert script("tick", keys, 60000, '{"n":1}') == 1

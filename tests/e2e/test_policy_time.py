@@ -140,6 +140,17 @@ def test_each_tick_is_queued_once(redis, service, worker, claim):
     assert list(service.book()["paths"]) == ["/r/hourly"]
 
 
+def test_a_tick_that_redis_refused_is_queued_later(redis, service, worker):
+    service.define("report", path="/r", channel="reports", schedule="* * * * *")
+    others = "queue:* retry:* workers held:* due cancelled paused stats:* ch:*".split()
+    rules = ["resetkeys", *(f"~ringback:{name}" for name in others)]
+    redis.client.execute_command("ACL", "SETUSER", "default", *rules)
+    process = worker(lease="30s")
+    process.wait_line("redis.refused", what="tick")
+    redis.client.execute_command("ACL", "SETUSER", "default", "allkeys")
+    assert ended(redis, "reports")["event"] == "done"
+
+
 def test_a_reload_takes_schedules_over(redis, service, worker):
     service.define("report", path="/r")
     process = worker()
