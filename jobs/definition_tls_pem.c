@@ -58,20 +58,23 @@ static int64_t end_of(const X509 *certificate) {
 
 const char *rb_tls_pem_chain(struct rb_text pem, int64_t *valid_until) {
     const char *wrong = NULL;
+    bool asked = false;
     BIO *bio = open_text(pem);
     if (!bio)
         return out_of_memory;
     ERR_clear_error();
-    X509 *certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
+    X509 *certificate = PEM_read_bio_X509_AUX(bio, NULL, no_passphrase, &asked);
     if (certificate)
         *valid_until = end_of(certificate);
+    else if (asked)
+        wrong = "the certificate is encrypted; nobody is here to type its password";
     else if (at_end())
         wrong = "expected a certificate in PEM (-----BEGIN CERTIFICATE-----)";
     else
         wrong = "the certificate is broken";
     while (certificate) {
         X509_free(certificate);
-        certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+        certificate = PEM_read_bio_X509(bio, NULL, no_passphrase, &asked);
         if (!certificate && !at_end())
             wrong = "one of the certificates is broken";
     }
@@ -94,7 +97,7 @@ const char *rb_tls_pem_key(struct rb_text pem, struct rb_text chain) {
     BIO *key_bio = open_text(pem), *chain_bio = open_text(chain);
     ERR_clear_error();
     if (chain_bio)
-        certificate = PEM_read_bio_X509_AUX(chain_bio, NULL, NULL, NULL);
+        certificate = PEM_read_bio_X509_AUX(chain_bio, NULL, no_passphrase, &asked);
     if (key_bio && certificate)
         key = PEM_read_bio_PrivateKey(key_bio, NULL, no_passphrase, &asked);
     if (!key_bio || !certificate)

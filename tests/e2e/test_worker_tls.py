@@ -255,6 +255,10 @@ def test_every_mistake_is_told(authority, stranger, ringback, service, folder):
     certificate, key = map(str, authority.issue("alice"))
     foreign = str(stranger.issue("mallory")[1])
     sealed, broken, empty = (folder / name for name in ("sealed.key", "broken.crt", "empty"))
+    asking = folder / "asking.crt"
+    header = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC," + 32 * "0" + "\n\n"
+    asking.write_text(open(certificate).read().replace("CERTIFICATE-----\n",
+                                                       "CERTIFICATE-----\n" + header, 1))
     openssl("ec", "-in", key, "-aes128", "-passout", "pass:secret", "-out", sealed)
     broken.write_text(open(certificate).read().replace("\nM", "\nX", 1))
     empty.write_text("")
@@ -265,6 +269,7 @@ def test_every_mistake_is_told(authority, stranger, ringback, service, folder):
         "empty: expected certificates in PEM": {"ca": str(empty)},
         "broken.crt: one of the certificates is broken": {"ca": str(broken)},
         "broken.crt: the certificate is broken": {"certificate": str(broken), "key": key},
+        "the certificate is encrypted": {"certificate": str(asking), "key": key},
         "expected a certificate in PEM": {"certificate": key},
         "expected a private key in PEM": {"certificate": certificate},
         "the key is not the certificate's": {"certificate": certificate, "key": foreign},
