@@ -87,7 +87,7 @@ enum rb_status rb_dead_revive(const struct rb_keys *keys, struct rb_text member,
     if (rb_envelope_parse(member, &envelope) != RB_OK ||
         !rb_name_is_queue(envelope.queue))
         return RB_INVALID;
-    envelope.deliveries = envelope.attempts = 0;
+    envelope.deliveries = envelope.attempts = envelope.until = 0;
     rb_envelope_write(text, &envelope);
     rb_key_retry(keys, envelope.queue, queue);
     return text->status;
