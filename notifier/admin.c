@@ -154,6 +154,10 @@ static const struct route {
      .allow = "GET, HEAD",
      .get = rb_admin_show_script,
      .open = true},
+    {.path = "/dashboard_parts.js",
+     .allow = "GET, HEAD",
+     .get = rb_admin_show_parts,
+     .open = true},
 };
 
 static const struct route *find_route(struct rb_text path, struct rb_text *rest) {

@@ -37,6 +37,7 @@ void rb_admin_show_job(struct rb_exchange *exchange, struct rb_text id);
 void rb_admin_show_page(struct rb_exchange *exchange, struct rb_text none);
 void rb_admin_show_style(struct rb_exchange *exchange, struct rb_text none);
 void rb_admin_show_script(struct rb_exchange *exchange, struct rb_text none);
+void rb_admin_show_parts(struct rb_exchange *exchange, struct rb_text none);
 
 /* Answers 503 with Retry-After for a command that Redis did not carry out. words: Redis's
  * own, or "". */

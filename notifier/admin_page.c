@@ -1,4 +1,4 @@
-/* The operator's page: three files that the program carries. They need no token, since
+/* The operator's page: four files that the program carries. They need no token, since
  * they tell nothing; what they ask for does. */
 #include "notifier/admin.h"
 #include "notifier/asset.h"
@@ -29,4 +29,10 @@ void rb_admin_show_style(struct rb_exchange *x, struct rb_text none) {
 void rb_admin_show_script(struct rb_exchange *x, struct rb_text none) {
     (void)none;
     rb_route_file(x, &rb_asset_dashboard_js, "text/javascript; charset=utf-8", fields);
+}
+
+void rb_admin_show_parts(struct rb_exchange *x, struct rb_text none) {
+    (void)none;
+    rb_route_file(x, &rb_asset_dashboard_parts_js, "text/javascript; charset=utf-8",
+                  fields);
 }

@@ -309,7 +309,7 @@ def test_the_process(redis, ready, drive):
     for path in ("/healthz", "/readyz", "/metrics"):
         drive(base, "get", path, 200)
     drive(base, "get", "/status", 200)
-    for path in ("/", "/dashboard.css", "/dashboard.js"):
+    for path in ("/", "/dashboard.css", "/dashboard.js", "/dashboard_parts.js"):
         answer = drive(base, "get", path, 200)
         drive(base, "get", path, 304, headers={"If-None-Match": answer.headers["etag"]})
     answer = drive(base, "get", "/openapi.json", 200)
