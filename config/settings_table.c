@@ -336,8 +336,9 @@ const struct rb_setting rb_settings_table[] = {
      .meaning = "How many clients all processes serve together."},
     {ROW(notifier, max_connections_per_address), .type = RB_SETTING_INTEGER,
      .standard = "0", .min = 0, .max = 10000000, .reloads = true,
-     .meaning = "How many of them may come from one address; 0: no limit. Behind a proxy "
-                "all come from the proxy's."},
+     .meaning =
+         "How many of them may come from one address; 0: no limit (to set one then "
+         "takes a restart). Behind a proxy all come from the proxy's."},
     {ROW(notifier, max_accepts_per_second), .type = RB_SETTING_INTEGER, .standard = "0",
      .min = 0, .max = 10000000, .reloads = true,
      .meaning = "How many new clients a second all processes accept together; who comes "

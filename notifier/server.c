@@ -322,6 +322,9 @@ static void on_reload(void *ctx) {
         return;
     }
     rb_settings_fixed_changes(p->settings, fresh, tell_fixed, NULL);
+    /* What they are counted in is shared, and made before the processes are. */
+    if (fresh->notifier.max_connections_per_address > 0 && !server->addresses)
+        tell_fixed(NULL, "notifier.max_connections_per_address");
     rb_settings_free(p->reloaded);
     p->reloaded = fresh;
     server->settings = fresh;

@@ -4,6 +4,7 @@ were, each refusal is counted, and nobody who can come back is lost."""
 import os
 import re
 import resource
+import signal
 import socket
 import time
 
@@ -131,6 +132,18 @@ def test_max_connections_per_address(redis, notifier, count):
     wait_until(lambda: get(daemon.url + "/nothing").status == 404)
     assert metric(daemon, "ringback_notifier_refused_total",
                   reason="max_connections_per_address") >= 1  # fmt: skip
+
+
+def test_a_reload_that_can_not_count_by_address(redis, notifier):
+    daemon = notifier()
+    daemon.configure({"notifier": {"max_connections_per_address": 1}})
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_line("notifier.needs_restart", key="notifier.max_connections_per_address")
+    counted = notifier(max_connections_per_address=1, name="counted")
+    counted.configure({"notifier": {"max_connections_per_address": 2}})
+    counted.signal(signal.SIGHUP)
+    counted.wait_line("notifier.reloaded")
+    assert counted.lines("notifier.needs_restart") == []
 
 
 def test_out_of_descriptors(redis, notifier):
