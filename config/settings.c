@@ -260,6 +260,17 @@ static void load_override(struct load *l, const struct rb_override *override) {
                   nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
+/* What must be right of several settings together. */
+static void check_together(struct load *l) {
+    const struct rb_settings *s = l->settings;
+    struct rb_error place = {0};
+    if (s->worker.weights.count == 0 || s->worker.weights.count == s->worker.queues.count)
+        return;
+    rb_settings_place(s, "worker.weights", &place);
+    rb_errors_add(l->errors, place.file, place.line, place.column,
+                  "worker.weights: expected one for each of worker.queues");
+}
+
 enum rb_status rb_settings_load(const char *file, const struct rb_override *overrides,
                                 size_t override_count, const char *const *environment,
                                 struct rb_settings **settings, struct rb_errors *errors) {
@@ -283,6 +294,8 @@ enum rb_status rb_settings_load(const char *file, const struct rb_override *over
         load_environment(&l, environment);
     for (size_t i = 0; i < override_count; i++)
         load_override(&l, &overrides[i]);
+    if (errors->count == errors_before)
+        check_together(&l);
     rb_buffer_fini(&l.why);
 
     if (l.no_memory)

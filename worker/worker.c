@@ -275,15 +275,6 @@ int rb_worker_run(const struct rb_worker_options *options) {
         code = RB_EXIT_CONFIG;
         goto out;
     }
-    if (w->settings->worker.weights.count > 0 &&
-        w->settings->worker.weights.count != w->settings->worker.queues.count) {
-        rb_error_set(&error, NULL, 0, 0,
-                     "worker.weights: expected one for each of worker.queues");
-        rb_settings_place(w->settings, "worker.weights", &error);
-        rb_error_print(&error);
-        code = RB_EXIT_CONFIG;
-        goto out;
-    }
     w->loop = ev_loop_new(EVFLAG_AUTO);
     if (!w->loop || !make_parts(&r)) {
         rb_log(RB_LOG_ERROR, "worker.not_started", RB_S("error", "out of memory"));

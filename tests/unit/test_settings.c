@@ -444,6 +444,20 @@ static void mistakes_in_the_environment_name_the_variable(void **state) {
     assert_string_equal(errors.kept[4].file, "RINGBACK_WORKER_QUEUES");
 }
 
+static void weights_are_as_many_as_queues(void **state) {
+    (void)state;
+    static const char *const two[] = {"RINGBACK_WORKER_QUEUES=a,b", NULL};
+    static const char text[] = "worker:\n  weights: [2, 1]\n";
+    static const char *const expected[] = {
+        "2:12: worker.weights: expected one for each of worker.queues", NULL};
+    check_errors(text, expected);
+    struct rb_settings *settings = load(text, two, NULL, NULL);
+    assert_non_null(settings);
+    rb_settings_free(settings);
+    assert_null(load(text, two, "worker.weights", "1,2,3"));
+    assert_string_equal(errors.kept[0].file, "--set");
+}
+
 static void mistakes_on_the_command_line(void **state) {
     (void)state;
     assert_null(load("", NULL, "worker.leese", "5s"));
@@ -580,6 +594,7 @@ int main(void) {
         cmocka_unit_test(services_start_where_they_were_written),
         cmocka_unit_test(mistakes_in_the_file_have_their_place),
         cmocka_unit_test(wrong_shapes_are_refused),
+        cmocka_unit_test(weights_are_as_many_as_queues),
         cmocka_unit_test(prefixes),
         cmocka_unit_test(networks),
         cmocka_unit_test(each_range_holds_at_both_ends),
