@@ -210,7 +210,7 @@ def test_methods(redis, notifier):
                 answer = client.ask(method, path)
                 assert answer.status == 405 and "GET" in answer.headers["allow"], (method, path)
     with Http(started.admin) as client:
-        for method, path, allow in (("GET", "/jobs/quote", "POST"), ("GET", "/publish/c", "POST"),
+        for method, path, allow in (("PUT", "/jobs/quote", "POST"), ("GET", "/publish/c", "POST"),
                                     ("POST", "/channels/c", "DELETE"), ("POST", "/metrics", "GET"),
                                     ("DELETE", "/healthz", "GET"), ("OPTIONS", "/readyz", "GET")):  # fmt: skip
             answer = client.ask(method, path)

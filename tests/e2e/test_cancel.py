@@ -255,7 +255,7 @@ def test_by_http(redis, service, worker, notifier):
     assert ask(front.admin + "/jobs/a%20b", "DELETE").status == 400
     assert post(front.admin + "/jobs/A", {}).status == 400
     refused = ask(front.admin + "/jobs/x", "PUT")
-    assert refused.status == 405 and refused.headers["allow"] == "POST, DELETE"
+    assert refused.status == 405 and refused.headers["allow"] == "GET, HEAD, POST, DELETE"
     redis.client.delete("ringback:cancelled")
     redis.client.set("ringback:cancelled", "x")
     assert ask(front.admin + "/jobs/x", "DELETE").status == 503

@@ -159,9 +159,8 @@ class World:
             channel = dice.choice(self.channels).name
             try:
                 done = subprocess.run(
-                    [program("ringback"), "-c", self.notifiers[0].file, "publish", channel,
-                     json.dumps(self._next(dice))],
-                    capture_output=True, text=True, timeout=patience(10))  # fmt: skip
+                    [program("ringback"), "-c", self.notifiers[0].file, "publish", channel, "-"],
+                    input=json.dumps(self._next(dice)), capture_output=True, text=True, timeout=patience(10))  # fmt: skip
                 if done.returncode == 0:
                     self._acked("command", channel, [json.loads(done.stdout)["id"]])
                     continue
@@ -301,7 +300,7 @@ class World:
 
     def _in_step(self):
         told = self.sentinels.master.client.info("replication")
-        return told["slave0"]["offset"] == told["master_repl_offset"]
+        return told.get("slave0", {}).get("offset") == told["master_repl_offset"]
 
     # ------------------------------------------------------------------ the end
     def settle(self):
