@@ -5,6 +5,7 @@ const $ = (id) => document.getElementById(id);
 const KEPT_MS = 300_000; // of the figures of the last minutes
 const RATE_MS = 10_000; // a rate is taken over so long
 const SILENT_MS = 8_000; // a line on which nothing comes is lost
+const LOOK_MS = 1_900; // between two looks at one job
 const DEAD = 20; // so many are listed
 const TOKEN = "ringback.admin.token";
 
@@ -270,7 +271,8 @@ let looked = null; // { id, channel, done, was: what it was when Redis still kne
 
 async function showJob() {
   const job = looked;
-  if (!job || job.done || document.hidden) return;
+  if (!job || job.done || document.hidden || performance.now() - job.asked < LOOK_MS) return;
+  job.asked = performance.now();
   const query = job.channel ? `?channel=${encodeURIComponent(job.channel)}` : "";
   const answer = await ask(`jobs/${encodeURIComponent(job.id)}${query}`).catch(() => null);
   const told = await answer?.json().catch(() => null);
@@ -301,7 +303,7 @@ async function showJob() {
 function lookAt(id, channel = "") {
   $("job-id").value = id;
   $("job-channel").value = channel;
-  looked = { id, channel, was: {} };
+  looked = { id, channel, was: {}, asked: -LOOK_MS };
   $("job-life").replaceChildren();
   history.replaceState(null, "", `#job=${encodeURIComponent(id)}${channel ? `&channel=${encodeURIComponent(channel)}` : ""}`);
   $("job-title").scrollIntoView({ block: "nearest" });
