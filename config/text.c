@@ -51,6 +51,11 @@ char *rb_text_copy(struct rb_text text) {
     return copy;
 }
 
+void rb_text_lower(char *text) {
+    for (; text && *text; text++)
+        *text = lower(*text);
+}
+
 enum rb_status rb_text_uint64(struct rb_text text, uint64_t *value) {
     if (text.len == 0)
         return RB_INVALID;
@@ -59,7 +64,8 @@ enum rb_status rb_text_uint64(struct rb_text text, uint64_t *value) {
         if (text.at[i] < '0' || text.at[i] > '9')
             return RB_INVALID;
         unsigned digit = (unsigned)(text.at[i] - '0');
-        if (n > (UINT64_MAX - digit) / 10)
+        /* Nineteen digits always fit. */
+        if (i >= 19 && n > (UINT64_MAX - digit) / 10)
             return RB_INVALID;
         n = n * 10 + digit;
     }

@@ -147,9 +147,11 @@ void rb_event_custom(struct rb_buffer *out, const struct rb_event_head *head,
 }
 
 static void id_member(struct rb_buffer *out, const char *key, struct rb_stream_id id) {
-    char text[RB_STREAM_ID_MAX + 1];
-    size_t len = rb_stream_id_write(id, text);
-    text_member(out, key, rb_text(text, len));
+    char text[RB_STREAM_ID_MAX + 3] = {'"'};
+    size_t len = 1 + rb_stream_id_write(id, text + 1);
+    text[len++] = '"';
+    rb_buffer_string(out, key);
+    rb_buffer_add(out, text, len);
 }
 
 void rb_event_gap(struct rb_buffer *out, struct rb_text channel, int64_t at,

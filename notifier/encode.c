@@ -164,9 +164,9 @@ void rb_encode_poll(struct rb_buffer *out, struct rb_text events_json,
         add_script_json(out, events_json);
     else
         rb_buffer_text(out, events_json);
-    rb_buffer_string(out, "],\"cursor\":");
-    rb_buffer_json(out, cursor);
-    rb_buffer_string(out, script ? "});" : "}");
+    rb_buffer_string(out, "],\"cursor\":\"");
+    rb_buffer_text(out, cursor); /* ids: nothing that JSON escapes */
+    rb_buffer_string(out, script ? "\"});" : "\"}");
 }
 
 void rb_encode_raw_json(struct rb_buffer *out, struct rb_text payload) {

@@ -8,6 +8,7 @@
 
 /* An event is there, and more of the history is on its way: not waited for longer. */
 #define GATHER_MS 200
+#define BESIDE 256 /* bytes of an answer beside fields, cursors and events, at most */
 
 struct poll {
     struct rb_exchange *exchange; /* held */
@@ -51,16 +52,16 @@ static void build(const struct rb_connection *c, struct parts *parts) {
     rb_buffer_clear(out);
     rb_transport_cursor(c, out);
     parts->fields = out->len;
+    /* Room first: the cursor is read from the same bytes. */
+    (void)rb_buffer_reserve(out, parts->fields * 3 + poll->fields->len + poll->len * 2 +
+                                     BESIDE);
     rb_buffer_string(out, "ETag: \"");
-    rb_transport_cursor(c, out);
+    rb_buffer_text(out, part(parts, 0, parts->fields));
     rb_buffer_string(out, "\"\r\n");
     rb_buffer_text(out, rb_text(poll->fields->at, poll->fields->len));
     if (poll->callback[0])
         rb_buffer_string(out, "X-Content-Type-Options: nosniff\r\n");
     parts->body = out->len;
-    /* Room first: the cursor is read from the same bytes. */
-    if (poll->events || poll->callback[0])
-        (void)rb_buffer_reserve(out, poll->len * 2 + parts->fields * 2 + 256);
     if (out->status == RB_OK && (poll->events || poll->callback[0]))
         rb_encode_poll(out, rb_text(poll->events, poll->len),
                        part(parts, 0, parts->fields), poll->callback);
