@@ -224,3 +224,13 @@ def test_what_is_wrong_is_counted(ringback, frames, wanted):
     assert {key: summary[key] for key in wanted} == wanted, done.stdout + done.stderr
     well = not any(summary[key] for key in ("lost", "twice", "closed", "failed"))
     assert done.returncode == (0 if well else 1)
+
+
+def test_what_was_published_and_never_came_is_lost(redis, ringback):
+    bad = BadNotifier(b"")
+    done = ringback("listen", "--clients", 2, "--url", bad.url, "--publish", 50, "--for", "100ms",
+                    "--json", "c")  # fmt: skip
+    bad.listener.close()
+    _, summary = seconds(done)
+    assert done.returncode == 1 and summary["events"] == summary["twice"] == 0
+    assert summary["lost"] == 2 * summary["published"] > 0
