@@ -49,6 +49,7 @@ bool rb_text_next(struct rb_text *rest, char separator, struct rb_text *part);
 
 /* A heap copy with a NUL behind it; NULL when out of memory. The caller frees it. */
 char *rb_text_copy(struct rb_text text);
+void rb_text_lower(char *text); /* in place, ASCII only; NULL is legal */
 
 /* The whole text must be the number. RB_INVALID on anything else and on overflow. */
 RB_MUST_CHECK enum rb_status rb_text_int64(struct rb_text text, int64_t *value);
