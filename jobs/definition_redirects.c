@@ -31,9 +31,7 @@ static bool keep_host(struct rb_redirect_host *host, struct rb_text authority) {
         authority.len = end - 1;
     host->port = (int)port;
     host->name = rb_text_copy(authority);
-    for (char *c = host->name; c && *c; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c + ('a' - 'A'));
+    rb_text_lower(host->name);
     return host->name != NULL;
 }
 

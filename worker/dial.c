@@ -129,9 +129,7 @@ static struct rb_host *host_new(struct rb_dial *dial, struct rb_text origin,
         host_free(host);
         return NULL;
     }
-    for (char *c = host->name; *c; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c + ('a' - 'A'));
+    rb_text_lower(host->name);
     struct in6_addr address;
     host->dial = dial;
     host->port = port;

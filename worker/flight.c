@@ -55,6 +55,7 @@ void rb_flights_init(struct rb_flights *flights) {
     for (int i = 0; i < RB_FLIGHT_STATES; i++)
         TAILQ_INIT(&flights->in[i]);
     flights->count = flights->waiting = 0;
+    flights->kept_bytes = 0;
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents) {

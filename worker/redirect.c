@@ -108,9 +108,7 @@ static enum rb_status judge(const struct rb_call_order *order, const struct orig
 
 /* Normalized, and the host in lower case, so that one origin is written one way. */
 static enum rb_status write_url(CURLU *url, struct origin *to, char **text) {
-    for (char *c = to->host; *c; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c + ('a' - 'A'));
+    rb_text_lower(to->host);
     if (curl_url_set(url, CURLUPART_HOST, to->host, 0) != CURLUE_OK ||
         curl_url_set(url, CURLUPART_FRAGMENT, NULL, 0) != CURLUE_OK ||
         curl_url_get(url, CURLUPART_URL, text, CURLU_NO_DEFAULT_PORT) != CURLUE_OK)

@@ -22,6 +22,10 @@ static void compares(void **state) {
     assert_false(rb_text_equal_nocase(RB_TEXT("host"), RB_TEXT("hosts")));
     /* Only letters fold: '[' is '{' with another bit. */
     assert_false(rb_text_equal_nocase(RB_TEXT("["), RB_TEXT("{")));
+    char name[] = "[A-Z].\xc3\x84";
+    rb_text_lower(name);
+    assert_string_equal(name, "[a-z].\xc3\x84");
+    rb_text_lower(NULL);
     assert_false(rb_text_equal_nocase(RB_TEXT("@"), RB_TEXT("`")));
     assert_true(rb_text_starts(RB_TEXT("unix:/x"), RB_TEXT("unix:")));
     assert_false(rb_text_starts(RB_TEXT("uni"), RB_TEXT("unix:")));
