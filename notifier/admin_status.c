@@ -34,14 +34,15 @@ struct rb_admin_status {
 
 static void write_notifier(const struct rb_admin_status *s, struct rb_buffer *out) {
     struct rb_server *server = s->server;
-    rb_buffer_printf(out,
-                     "\"notifier\":{\"version\":\"" RINGBACK_VERSION
-                     "\",\"id\":\"%s\",\"processes\":%d,\"uptime_s\":%lld,"
-                     "\"draining\":%s,\"ready\":%s,",
-                     server->id, server->processes,
-                     (long long)(server->now_ms - s->since_ms) / 1000,
-                     server->draining ? "true" : "false",
-                     rb_feed_ready(server->feed) ? "true" : "false");
+    rb_buffer_printf(
+        out,
+        "\"notifier\":{\"version\":\"" RINGBACK_VERSION
+        "\",\"id\":\"%s\",\"processes\":%d,\"uptime_s\":%lld,"
+        "\"draining\":%s,\"ready\":%s,\"claim\":\"%s\",",
+        server->id, server->processes, (long long)(server->now_ms - s->since_ms) / 1000,
+        server->draining ? "true" : "false",
+        rb_feed_ready(server->feed) ? "true" : "false",
+        server->settings->worker.claim == RB_CLAIM_LEASE ? "lease" : "blpop");
     rb_notifier_metrics_json(server->metrics, server->series, out);
     rb_buffer_char(out, '}');
 }

@@ -120,6 +120,13 @@ def test_without_redis(redis, ready):
     assert watch.rest() == b"\r\n"
 
 
+def test_without_a_lease(redis, worker, ready):
+    settings = {"worker": {"claim": "blpop"}}
+    worker(settings)
+    told = get(ready(settings=settings).admin + "/status").json()
+    assert told["notifier"]["claim"] == "blpop" and told["workers"] == [] and told["services"] == {}
+
+
 def test_bounded(redis, ready):
     started = ready()
     watches = [Watch(started.admin) for _ in range(64)]

@@ -147,6 +147,7 @@ function showWorkers(status) {
       say(row.children[2], count(w.held));
     });
   $("workers-none").hidden = status.workers.length > 0;
+  if (status.notifier.claim === "blpop") say($("workers-none"), "With worker.claim blpop they leave no trace in Redis.");
   $("workers").parentElement.hidden = status.workers.length === 0;
 }
 
@@ -176,7 +177,8 @@ function showClients(n) {
 function showNotices(status) {
   const notices = [];
   if (status.error) notices.push([`Redis does not tell: ${status.error}. The notifier keeps its clients and goes on when it is back.`, true]);
-  if (status.workers && !status.workers.some((w) => w.lease_ms > 0)) notices.push(["No worker is alive: jobs wait."]);
+  const silent = status.notifier.claim === "blpop"; // its workers tell nothing in Redis
+  if (status.workers && !silent && !status.workers.some((w) => w.lease_ms > 0)) notices.push(["No worker is alive: jobs wait."]);
   for (const [name, s] of Object.entries(status.services ?? {}))
     if (s.breaker === "open") notices.push([`The circuit breaker of ${name} is open: its jobs fail without a call.`, true]);
   if (status.notifier.draining) notices.push(["This notifier is ending; its clients are sent to the next."]);
