@@ -1,6 +1,8 @@
 /* `redirects:`: how often an answer that leads elsewhere is followed, and where to. */
 #include "jobs/definition_redirects.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "jobs/request_template.h"
@@ -19,6 +21,23 @@ bool rb_redirects_carry(struct rb_text name) {
     return false;
 }
 
+/* In lower case, and an IPv6 address as RFC 5952 has it: so libcurl says where a redirect
+ * leads. NULL when out of memory. */
+static char *write_name(struct rb_text host) {
+    char text[INET6_ADDRSTRLEN], name[INET6_ADDRSTRLEN + 2] = "";
+    struct in6_addr address;
+    char *copy = rb_text_copy(host);
+    rb_text_lower(copy);
+    if (!copy || host.at[0] != '[')
+        return copy;
+    copy[host.len - 1] = '\0';
+    if (inet_pton(AF_INET6, copy + 1, &address) == 1 &&
+        inet_ntop(AF_INET6, &address, text, sizeof text))
+        snprintf(name, sizeof name, "[%s]", text);
+    free(copy);
+    return rb_text_copy(name[0] ? rb_text_of(name) : host);
+}
+
 /* host[:port], checked already. */
 static bool keep_host(struct rb_redirect_host *host, struct rb_text authority) {
     uint64_t port = 0;
@@ -30,8 +49,7 @@ static bool keep_host(struct rb_redirect_host *host, struct rb_text authority) {
         rb_text_uint64(rb_text(authority.at + end, authority.len - end), &port) == RB_OK)
         authority.len = end - 1;
     host->port = (int)port;
-    host->name = rb_text_copy(authority);
-    rb_text_lower(host->name);
+    host->name = write_name(authority);
     return host->name != NULL;
 }
 

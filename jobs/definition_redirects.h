@@ -10,7 +10,7 @@
 #include "config/text.h"
 
 struct rb_redirect_host {
-    char *name; /* lower case; IPv6 in brackets */
+    char *name; /* lower case; IPv6 in brackets, as RFC 5952 has it */
     int port;   /* 0: the one that the scheme means */
 };
 

@@ -75,6 +75,10 @@ static void hosts_in_the_list(void **state) {
     assert_string_equal(get(rules, own, "https://C.example:8443"),
                         "https://c.example:8443/");
     assert_string_equal(get(rules, own, "https://[::1]:90/x"), "https://[::1]:90/x");
+    static const char v6[] = "{allow: [\"[2001:DB8:0::1]\"]}";
+    assert_string_equal(get(v6, own, "https://[2001:db8::1]/"), "https://[2001:db8::1]/");
+    assert_string_equal(get(v6, own, "https://[2001:0db8::0:1]/"),
+                        "https://[2001:db8::1]/");
     assert_int_equal(get(rules, own, "https://b.example:8443/")[0], '!');
     assert_int_equal(get(rules, own, "https://c.example/")[0], '!');
     /* Without a port it is the one of the scheme. */
