@@ -1,7 +1,8 @@
 /* The lines of a help text. */
 #include "config/help_text.h"
 
-#define INDENT_MOST 8 /* of an item; what stands further in goes on with it */
+#define HEADING_MOST 32 /* a longer line is a sentence that leads to something */
+#define INDENT_MOST 8   /* of an item; what stands further in goes on with it */
 
 bool rb_help_next(struct rb_text *rest, struct rb_help_line *line) {
     struct rb_text text;
@@ -12,7 +13,7 @@ bool rb_help_next(struct rb_text *rest, struct rb_help_line *line) {
     size_t indent = inner.len > 0 ? (size_t)(inner.at - text.at) : 0;
     if (inner.len == 0) {
         line->kind = RB_HELP_BLANK;
-    } else if (indent == 0 && text.at[text.len - 1] == ':') {
+    } else if (indent == 0 && text.at[text.len - 1] == ':' && text.len <= HEADING_MOST) {
         line->kind = RB_HELP_HEADING;
         line->text.len--;
     } else if (indent > INDENT_MOST) {

@@ -12,6 +12,8 @@ static void write_verb(const struct rb_verb *verb) {
     rb_manual_command(stdout, name.at ? name.at : "", verb->usage);
     fputs(".PP\n", stdout);
     rb_manual_line(stdout, rb_text_of(verb->summary));
+    if (verb->help[0] != ' ')
+        fputs(".PP\n", stdout);
     rb_manual_help(stdout, verb->help);
     rb_buffer_fini(&name);
 }

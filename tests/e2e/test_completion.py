@@ -150,6 +150,9 @@ def test_the_pages_tell_all():
     verbs = page("ringback.1").decode()
     for verb in "enqueue wait listen publish check status cancel pause resume dead token".split():
         assert f"\n.SS {verb}\n\\fBringback {verb}\\fR" in verbs
+    assert re.findall(r"^\.SH (.*)", verbs, re.M) == [
+        "NAME", "SYNOPSIS", "DESCRIPTION", "VERBS", "OPTIONS OF EVERY VERB", "EXIT CODES", "FILES",
+        "SEE ALSO"]  # fmt: skip
     settings = page("ringback.yaml.5").decode()
     assert "\\fBnotifier.max_queue\\fR\n" in settings and "RINGBACK_WORKER_LEASE" in settings
     services = page("ringback-services.5").decode().replace("\\", "")
