@@ -224,6 +224,15 @@ static bool may_ask(struct rb_exchange *x, const struct rb_http_request *request
     return false;
 }
 
+bool rb_admin_admits(struct rb_exchange *x) {
+    const struct rb_http_request *request = rb_exchange_request(x);
+    struct rb_text rest;
+    if (!may_show(x, request))
+        return false;
+    const struct route *route = find_route(request->path, &rest);
+    return may_ask(x, request, route && route->open);
+}
+
 static void dispatch(struct rb_exchange *x, const struct route *route,
                      struct rb_text name) {
     enum rb_http_method method = rb_exchange_request(x)->method;
@@ -245,11 +254,9 @@ void rb_route_admin(struct rb_exchange *x) {
     char name[RB_CHANNEL_MAX + 1] = "";
     size_t len = 0;
     struct rb_text rest;
-    if (!may_show(x, request))
+    if (!rb_admin_admits(x))
         return;
     const struct route *route = find_route(request->path, &rest);
-    if (!may_ask(x, request, route && route->open))
-        return;
     if (!route) {
         rb_exchange_problem(x, 404, "Nothing is here.", RB_TEXT(""));
         return;

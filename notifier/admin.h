@@ -12,6 +12,10 @@
 /* rb_handler_fn of the admin listener. */
 void rb_route_admin(struct rb_exchange *exchange);
 
+/* May it be asked? False after the refusal, or when the client is gone. The head of the
+ * request is enough: nobody else's body is taken in. */
+bool rb_admin_admits(struct rb_exchange *exchange);
+
 /* Its parts, each for one path; names are decoded and checked by the caller. */
 void rb_admin_enqueue(struct rb_exchange *exchange, struct rb_text service);
 void rb_admin_cancel(struct rb_exchange *exchange, struct rb_text id);

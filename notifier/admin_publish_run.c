@@ -145,6 +145,8 @@ static void publish(struct rb_publish_run *run, struct rb_publish_slot *slot,
     rb_event_custom(json, &head, rb_text_of(event), data);
     if (json->status != RB_OK ||
         (run->is_once && rb_fingerprint(3, parts, once) != RB_OK)) {
+        run->unheard++;
+        run->status = RB_NOMEM;
         fail(slot, 503, "Out of memory.");
         return;
     }

@@ -289,6 +289,22 @@ static struct rb_exchange *current(struct rb_connection *c) {
     return c->work;
 }
 
+/* Who may not ask is told before a body is taken in. */
+static bool is_welcome(struct rb_connection *c, struct rb_exchange *x) {
+    if (x->looked || c->side != RB_SIDE_ADMIN || !rb_http_parser_in_body(x->parser))
+        return true;
+    x->looked = true;
+    x->close = true; /* with an answer now; else `dispatch` says */
+    x->refs++;
+    bool welcome = rb_admin_admits(x);
+    x->refs--;
+    if (!welcome && !x->answered)
+        rb_connection_doom(c, RB_COUNTS, NULL);
+    else
+        free_if_done(x);
+    return welcome;
+}
+
 /* One request, or a part of one. Returns how many bytes were taken. */
 static size_t take_request(struct rb_connection *c, struct rb_exchange *x,
                            const char *bytes, size_t len) {
@@ -297,8 +313,11 @@ static size_t take_request(struct rb_connection *c, struct rb_exchange *x,
     const char *problem = "";
     switch (rb_http_feed(x->parser, bytes, len, &taken, &status, &problem)) {
     case RB_HTTP_MORE:
+        (void)is_welcome(c, x);
         return len;
     case RB_HTTP_CONTINUE:
+        if (!is_welcome(c, x))
+            return len;
         rb_connection_send(c, RB_TEXT("HTTP/1.1 100 Continue\r\n\r\n"));
         return len;
     case RB_HTTP_WHOLE:

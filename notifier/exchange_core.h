@@ -20,7 +20,8 @@ struct rb_exchange {
     size_t ahead_len;
     uint32_t refs; /* holders; the connection is not counted */
     uint8_t side;
-    bool whole; /* it is being handled */
+    bool looked; /* its head was, before the body came */
+    bool whole;  /* it is being handled */
     bool answered;
     bool close;     /* the connection closes behind the answer */
     bool ended;     /* the client sends no more */

@@ -126,6 +126,10 @@ void rb_http_parser_reset(struct rb_http_parser *p) {
     p->request.method = RB_HTTP_OTHER;
 }
 
+bool rb_http_parser_in_body(const struct rb_http_parser *p) {
+    return p->phase == IN_BODY;
+}
+
 bool rb_http_parser_begun(const struct rb_http_parser *p) {
     return p->lines.in_line || !p->lines.request_line;
 }

@@ -70,6 +70,8 @@ const struct rb_http_request *rb_http_parser_request(const struct rb_http_parser
 /* True once at least one byte of a request was fed: an idle connection may end silently.
  */
 bool rb_http_parser_begun(const struct rb_http_parser *parser);
+/* The head is whole, the body is not: the request may be looked at already. */
+bool rb_http_parser_in_body(const struct rb_http_parser *parser);
 void rb_http_parser_reset(struct rb_http_parser *parser); /* for the next request */
 
 /* The field's value by name, any case; the empty text with at == NULL when absent. Where

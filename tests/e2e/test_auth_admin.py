@@ -52,6 +52,26 @@ def test_admin_tokens(redis, notifier):
     assert served.wait_line("admin.refused", why="token")
 
 
+def test_no_body_is_taken_of_who_may_not_ask(redis, notifier):
+    served = ready(notifier(admin_tokens=[digest("good")]))
+    for expect, token in (({}, "bad"), ({"Expect": "100-continue"}, "bad"), ({}, None)):
+        with Http(served.admin) as client:
+            fields = {**expect, **(bearer(token) if token else {}), "Content-Length": "8000000"}
+            client.request("POST", "/publish/a", fields)
+            answer = client.response()
+            assert answer.status == 401 and answer.headers["connection"] == "close"
+            assert client.rest() == b""
+    with Http(served.admin) as client:
+        client.request("POST", "/publish/a", {"Expect": "100-continue", **bearer("good"), "Content-Length": "5"})
+        assert client.head().status == 100
+        client.send(b"hello")
+        assert client.response().status == 200
+        client.request("POST", "/publish/a", {**bearer("good"), "Content-Length": "5"})
+        client.send(b"he")
+        client.send(b"llo")
+        assert client.response().status == 200
+
+
 def test_admin_addresses(redis, notifier, folder):
     path = folder / "admin.sock"
     served = notifier(admin_allow=["10.1.0.0/16"], settings={})
