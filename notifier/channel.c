@@ -75,6 +75,8 @@ static void set_state(struct rb_channel *channel, enum rb_channel_state state) {
 
 static void set_linger(struct rb_channel *channel, enum rb_linger linger) {
     struct rb_channel_list *lists = channel->all->lingering;
+    if (channel->linger == linger)
+        return; /* a list has no order: all of it gets older at once */
     if (channel->linger != RB_LINGER_NOT)
         TAILQ_REMOVE(&lists[channel->linger - 1], channel, linger_link);
     channel->linger = (uint8_t)linger;

@@ -420,6 +420,9 @@ void rb_connection_unsubscribe_all(struct rb_connection *c) {
 }
 
 void rb_connection_resume(struct rb_connection *c) {
+    if (!c->held_back)
+        return;
+    c->held_back = false;
     for (struct rb_subscription *s = c->subscriptions; s; s = s->sibling)
         rb_channel_resume(s);
 }

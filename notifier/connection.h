@@ -76,6 +76,7 @@ struct rb_connection {
     bool shut : 1;      /* our side is shut down */
     bool over : 1;      /* beyond max_connections: gets a refusal and nothing else */
     bool stopping : 1;  /* its timer says when role->stop is called */
+    bool held_back : 1; /* history waits for room in its queue, as far as is known */
     uint8_t window : 4; /* bits of what the client can decompress; 0: it does not */
     uint32_t spent;     /* of what it may say: pace.h */
     /* The key that it is counted by, where connections are counted by address; behind it,

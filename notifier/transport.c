@@ -41,7 +41,10 @@ void rb_transport_failed(struct rb_subscription *subscription) {
 }
 
 bool rb_transport_full(const struct rb_subscription *subscription) {
-    return rb_connection_full(subscription->owner);
+    struct rb_connection *c = subscription->owner;
+    bool full = rb_connection_full(c);
+    c->held_back = c->held_back || full;
+    return full;
 }
 
 bool rb_transport_all_marked(const struct rb_connection *c, unsigned mark) {
