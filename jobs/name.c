@@ -44,3 +44,11 @@ bool rb_name_is_service(struct rb_text text) {
 }
 
 bool rb_name_is_event(struct rb_text text) { return all(text, RB_NAME_MAX, event_byte); }
+
+struct rb_text rb_name_shown(struct rb_text channel) {
+    static const struct rb_text secret[] = {{"session:", 8}, {"me:", 3}};
+    for (size_t i = 0; i < sizeof secret / sizeof *secret; i++)
+        if (rb_text_starts(channel, secret[i]))
+            return secret[i];
+    return channel;
+}

@@ -12,6 +12,8 @@
 
 bool rb_name_byte(char c);                    /* [A-Za-z0-9_.:@=~-] */
 bool rb_name_is_channel(struct rb_text text); /* those, {1,128} */
+/* What logs may show of it: `session:` and `me:` of channels whose rest is a secret. */
+struct rb_text rb_name_shown(struct rb_text channel);
 bool rb_name_is_job_id(struct rb_text text);  /* the same characters, {1,128} */
 bool rb_name_is_queue(struct rb_text text);   /* the same characters, {1,64} */
 bool rb_name_is_service(struct rb_text text); /* [a-z0-9][a-z0-9_-]{0,63} */

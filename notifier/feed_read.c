@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #include "config/log.h"
+#include "jobs/name.h"
 
 #define AT_A_TIME 64 /* bounds what the answers weigh together */
 #define RETRY_FIRST_S 0.1
@@ -97,7 +98,7 @@ static void note_failure(struct rb_reader *reader, const struct reading *reading
         return;
     if (rb_log_allow(&reader->line, (int64_t)(ev_now(reader->loop) * 1000), &held))
         rb_log(RB_LOG_WARN, "feed.read_failed",
-               RB_T("channel", rb_text(reading->name, reading->name_len)),
+               RB_T("channel", rb_name_shown(rb_text(reading->name, reading->name_len))),
                RB_S("why", reply && reply->type == REDIS_REPLY_ERROR
                                ? reply->str
                                : rb_status_text(status)),

@@ -70,7 +70,8 @@ static void on_word(void *ctx, struct rb_text payload) {
     if (word.channel.len + word.session.len + word.subject.len > 0) {
         rb_hook_forget(server->hook);
         rb_slab_each(server->connections, look_at, &word);
-        rb_log(RB_LOG_INFO, "subscriptions.revoked", RB_T("channel", word.channel),
+        rb_log(RB_LOG_INFO, "subscriptions.revoked",
+               RB_T("channel", rb_name_shown(word.channel)),
                RB_T("subject", word.subject), RB_I("row", server->row));
     }
     json_decref(json);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "jobs/name.h"
 #include "worker/cancel.h"
 #include "worker/stats.h"
 #include "worker/worker.h"
@@ -51,7 +52,8 @@ bool rb_alone_judge(int64_t *since_ms, int64_t grace_ms, int64_t asked_ms,
 static void end(struct rb_flight *f) {
     struct rb_worker *w = f->worker;
     rb_log(RB_LOG_DEBUG, "job.alone", RB_S("job", f->id), RB_S("service", f->job.service),
-           RB_S("channel", f->channel), RB_I("ms", w->now_ms - f->claimed_ms));
+           RB_T("channel", rb_name_shown(rb_text_of(f->channel))),
+           RB_I("ms", w->now_ms - f->claimed_ms));
     rb_stats_add(w->stats, RB_STAT_ALONE, 1);
     f->alone.over = f->cancelled = true;
     if (!f->asked) /* else when that is answered */

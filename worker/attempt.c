@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "jobs/name.h"
 #include "worker/backend.h"
 #include "worker/call.h"
 #include "worker/fanout.h"
@@ -85,7 +86,8 @@ static void start_call(struct rb_flight *f, struct rb_request *request) {
     f->called_ms = w->now_ms;
     rb_flight_move(f, RB_FLIGHT_CALLING);
     rb_log(RB_LOG_DEBUG, "job.calling", RB_S("job", f->id), RB_S("service", d->service),
-           RB_S("channel", f->channel), RB_I("attempt", f->attempts));
+           RB_T("channel", rb_name_shown(rb_text_of(f->channel))),
+           RB_I("attempt", f->attempts));
 }
 
 void rb_attempt_start(struct rb_flight *f) {

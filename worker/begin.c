@@ -184,7 +184,8 @@ bool rb_begin(struct rb_worker *w, uint64_t claim, struct rb_text text) {
         find_service(f);
     count(f);
     rb_log(RB_LOG_DEBUG, "job.claimed", RB_S("job", f->id), RB_T("queue", envelope.queue),
-           RB_S("service", f->job.service), RB_S("channel", f->channel),
+           RB_S("service", f->job.service),
+           RB_T("channel", rb_name_shown(rb_text_of(f->channel))),
            RB_I("deliveries", f->deliveries));
 
     if (!f->id || !f->backend || (!w->mode->scripts && !f->envelope) ||

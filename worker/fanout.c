@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "config/process.h"
+#include "jobs/name.h"
 #include "worker/backend.h"
 #include "worker/call.h"
 #include "worker/finish.h"
@@ -130,7 +131,8 @@ static void leg_failed(struct leg *leg, const struct rb_event_error *error) {
     struct rb_fanout *fanout = leg->fanout;
     struct rb_flight *f = fanout->flight;
     rb_log(RB_LOG_DEBUG, "job.part_failed", RB_S("job", f->id),
-           RB_S("service", f->job.service), RB_S("channel", f->channel),
+           RB_S("service", f->job.service),
+           RB_T("channel", rb_name_shown(rb_text_of(f->channel))),
            RB_T("part", name_of(leg)), RB_S("code", rb_failure_code(error->code)),
            RB_I("status", error->status), RB_I("attempts", leg->attempts));
     if (rb_gather_failed(fanout->gather, (size_t)(leg - fanout->legs), error) == RB_OK)
@@ -324,7 +326,8 @@ static void go(struct rb_flight *f) {
     f->called_ms = f->worker->now_ms;
     rb_flight_move(f, RB_FLIGHT_CALLING);
     rb_log(RB_LOG_DEBUG, "job.calling", RB_S("job", f->id),
-           RB_S("service", f->job.service), RB_S("channel", f->channel),
+           RB_S("service", f->job.service),
+           RB_T("channel", rb_name_shown(rb_text_of(f->channel))),
            RB_I("calls", fanout->count));
     arm(fanout);
     for (size_t i = 0; f->fanout == fanout && i < fanout->count; i++)

@@ -60,7 +60,8 @@ static void bury(struct rb_flight *f) {
     rb_stats_add(f->worker->stats, RB_STAT_DEAD, 1);
     if (rb_log_allow(&f->worker->buried_log, f->worker->now_ms, &held))
         rb_log(RB_LOG_WARN, "job.buried", RB_S("job", f->id),
-               RB_S("service", f->job.service), RB_S("channel", f->channel),
+               RB_S("service", f->job.service),
+               RB_T("channel", rb_name_shown(rb_text_of(f->channel))),
                RB_S("code", rb_failure_code(f->outcome)), RB_S("error", f->reason),
                RB_I("suppressed", held));
     ask(f, RB_FLIGHT_BURYING, f->worker->mode->bury);
@@ -80,7 +81,7 @@ static void on_published(void *ctx, const struct rb_published *published) {
                      published->duplicate ? RB_STAT_DUPLICATES : RB_STAT_PUBLISHED, 1);
         if (published->duplicate)
             rb_log(RB_LOG_DEBUG, "job.duplicate", RB_S("job", f->id),
-                   RB_S("channel", f->channel));
+                   RB_T("channel", rb_name_shown(rb_text_of(f->channel))));
         if (f->bury)
             bury(f);
         else
@@ -181,7 +182,8 @@ static void log_failure(struct rb_flight *f, const struct rb_event_error *error,
     unsigned held;
     if (rb_log_allow(&w->failed_log, w->now_ms, &held))
         rb_log(RB_LOG_WARN, "job.failed", RB_S("job", f->id),
-               RB_S("service", f->job.service), RB_S("channel", f->channel),
+               RB_S("service", f->job.service),
+               RB_T("channel", rb_name_shown(rb_text_of(f->channel))),
                RB_S("code", rb_failure_code(error->code)), RB_S("error", error->message),
                RB_I("status", error->status), RB_S("detail", detail),
                RB_I("ms", w->now_ms - f->claimed_ms), RB_I("suppressed", held));
@@ -258,8 +260,8 @@ void rb_finish_done(struct rb_flight *f, const struct rb_event_origin *origin,
         rb_coalesce_done(f, origin, data);
     f->outcome = RB_FAILURES;
     rb_log(RB_LOG_DEBUG, "job.done", RB_S("job", f->id), RB_S("service", f->job.service),
-           RB_S("channel", f->channel), RB_I("bytes", data.len),
-           RB_I("ms", f->worker->now_ms - f->claimed_ms));
+           RB_T("channel", rb_name_shown(rb_text_of(f->channel))),
+           RB_I("bytes", data.len), RB_I("ms", f->worker->now_ms - f->claimed_ms));
     if (!f->channel) {
         settle(f);
         return;
@@ -336,9 +338,9 @@ void rb_finish_park(struct rb_flight *f, int64_t until_ms) {
     rb_coalesce_leave(f);
     rb_gate_withdraw(f);
     rb_unique_keep(f);
-    rb_log(RB_LOG_DEBUG, "job.parked", RB_S("job", f->id),
-           RB_S("service", f->job.service), RB_S("channel", f->channel),
-           RB_I("until", until_ms));
+    rb_log(
+        RB_LOG_DEBUG, "job.parked", RB_S("job", f->id), RB_S("service", f->job.service),
+        RB_T("channel", rb_name_shown(rb_text_of(f->channel))), RB_I("until", until_ms));
     ask(f, RB_FLIGHT_PARKING, f->worker->mode->park);
 }
 
@@ -348,7 +350,8 @@ void rb_finish_give_back(struct rb_flight *f) {
     rb_gate_withdraw(f);
     rb_stats_add(f->worker->stats, RB_STAT_GIVEN_BACK, 1);
     rb_log(RB_LOG_DEBUG, "job.given_back", RB_S("job", f->id),
-           RB_S("service", f->job.service), RB_S("channel", f->channel));
+           RB_S("service", f->job.service),
+           RB_T("channel", rb_name_shown(rb_text_of(f->channel))));
     ask(f, RB_FLIGHT_RETURNING, f->worker->mode->give_back);
 }
 

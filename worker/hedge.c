@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "jobs/name.h"
 #include "worker/gate.h"
 #include "worker/worker.h"
 
@@ -68,7 +69,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents) {
     start(hedge, 1);
     rb_log(RB_LOG_DEBUG, "job.hedged", RB_S("job", hedge->flight->id),
            RB_S("service", hedge->flight->job.service),
-           RB_S("channel", hedge->flight->channel));
+           RB_T("channel", rb_name_shown(rb_text_of(hedge->flight->channel))));
 }
 
 struct rb_hedge *rb_hedge_start(struct rb_flight *f, const struct rb_call_order *order,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "config/process.h"
+#include "jobs/name.h"
 #include "worker/backend.h"
 #include "worker/call.h"
 #include "worker/claim.h"
@@ -21,7 +22,8 @@ static void wait(struct rb_flight *f, int64_t delay_ms,
                  const struct rb_event_error *error) {
     struct rb_worker *w = f->worker;
     rb_log(RB_LOG_DEBUG, "job.retrying", RB_S("job", f->id),
-           RB_S("service", f->job.service), RB_S("channel", f->channel),
+           RB_S("service", f->job.service),
+           RB_T("channel", rb_name_shown(rb_text_of(f->channel))),
            RB_I("attempt", f->attempts + 1), RB_I("delay_ms", delay_ms),
            RB_S("code", rb_failure_code(error->code)), RB_I("status", error->status));
     rb_backend_retries(f->backend);
@@ -55,7 +57,8 @@ static bool decide(const struct rb_flight *f, const struct rb_retry_outcome *out
         return true;
     if (policy->max_attempts > 1)
         rb_log(RB_LOG_DEBUG, "job.no_retry", RB_S("job", f->id),
-               RB_S("service", f->job.service), RB_S("channel", f->channel),
+               RB_S("service", f->job.service),
+               RB_T("channel", rb_name_shown(rb_text_of(f->channel))),
                RB_I("attempts", f->attempts), RB_S("why", why[verdict]));
     return false;
 }
@@ -69,7 +72,8 @@ bool rb_retry_again(struct rb_flight *f, const struct rb_answer *answer,
     if (!rb_gate_take_retry(f, f->deadline_ms - f->worker->now_ms - 1, &budget_ms)) {
         rb_backend_retry_denied(f->backend);
         rb_log(RB_LOG_DEBUG, "job.no_retry", RB_S("job", f->id),
-               RB_S("service", f->job.service), RB_S("channel", f->channel),
+               RB_S("service", f->job.service),
+               RB_T("channel", rb_name_shown(rb_text_of(f->channel))),
                RB_I("attempts", f->attempts),
                RB_S("why", "the retry budget of the service is spent"));
         return false;

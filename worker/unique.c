@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "jobs/name.h"
 #include "worker/cancel.h"
 #include "worker/claim.h"
 #include "worker/coalesce.h"
@@ -18,7 +19,8 @@
 
 static void duplicate(struct rb_flight *f, struct rb_text owner, struct rb_text channel) {
     rb_log(RB_LOG_INFO, "job.not_unique", RB_S("job", f->id),
-           RB_S("service", f->job.service), RB_S("channel", f->channel),
+           RB_S("service", f->job.service),
+           RB_T("channel", rb_name_shown(rb_text_of(f->channel))),
            RB_S("unique", f->job.unique), RB_T("holder", owner));
     rb_stats_add(f->worker->stats, RB_STAT_NOT_UNIQUE, 1);
     /* Who waits on the same channel hears of the first; a failure in front of its result

@@ -53,10 +53,20 @@ static void bytes(void **state) {
     }
 }
 
+static void secrets_are_not_shown(void **state) {
+    (void)state;
+    assert_true(rb_text_is(rb_name_shown(RB_TEXT("session:abc")), "session:"));
+    assert_true(rb_text_is(rb_name_shown(RB_TEXT("me:abc")), "me:"));
+    assert_true(rb_text_is(rb_name_shown(RB_TEXT("meal:7")), "meal:7"));
+    assert_true(rb_text_is(rb_name_shown(RB_TEXT("session")), "session"));
+    assert_true(rb_text_is(rb_name_shown(RB_TEXT("")), ""));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lengths),
         cmocka_unit_test(bytes),
+        cmocka_unit_test(secrets_are_not_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
