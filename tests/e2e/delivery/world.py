@@ -299,7 +299,10 @@ class World:
         self.server = self.sentinels.replica
 
     def _in_step(self):
-        told = self.sentinels.master.client.info("replication")
+        try:
+            told = self.sentinels.master.client.info("replication")
+        except redis_py.ConnectionError:  # trouble had just cut it
+            return False
         return told.get("slave0", {}).get("offset") == told["master_repl_offset"]
 
     # ------------------------------------------------------------------ the end
