@@ -236,12 +236,12 @@ class Line {
 
 // The network may be back.
 function wake() {
-  if (document.hidden) return;
+  if (document?.hidden) return;
   way = 0;
   for (const line of lines) if (line.timer) line.listen();
 }
 
-function hear(where, options, take, fail) {
+ringback.hear = (where, options, take, fail) => {
   const { signal, shared = true, token, credentials } = options;
   const target = where.includes("/") ? new URL(where, page)
                                      : new URL("wait/" + where, ringback.home);
@@ -282,7 +282,7 @@ function hear(where, options, take, fail) {
     !names.some((name) => line.heard.has(name))) || new Line(key);
   names.forEach((name, i) => line.add(name, hearers[i]));
   return end;
-}
+};
 
 // A large result lies beside its channel.
 async function result({ channel, job, data, link }, line) {
@@ -295,7 +295,7 @@ async function result({ channel, job, data, link }, line) {
 function ringback(where, options = {}) {
   return new Promise((resolve, reject) => {
     const { onEvent, job } = options;
-    const stop = hear(where, options, (event, from) => {
+    const stop = ringback.hear(where, options, (event, from) => {
       try {
         onEvent?.(event);
       } catch (error) {
@@ -319,7 +319,7 @@ function ringback(where, options = {}) {
 ringback.events = async function* (where, options = {}) {
   const queue = [];
   let ring = () => {}, failure;
-  const stop = hear(where, options, (event) => ring(queue.push(event)),
+  const stop = ringback.hear(where, options, (event) => ring(queue.push(event)),
     (error) => ring(failure = { error }));
   try {
     for (;;) {
@@ -332,9 +332,7 @@ ringback.events = async function* (where, options = {}) {
   }
 };
 
-ringback.wait = ringback;
-ringback.Error = RingbackError;
-ringback.home = script?.src || page;
+Object.assign(ringback, { wait: ringback, wake, Error: RingbackError, home: script?.src || page });
 root.ringback = ringback;
 if (typeof module === "object" && module.exports) module.exports = ringback;
 

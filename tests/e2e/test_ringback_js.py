@@ -51,7 +51,7 @@ def test_under_node():
 
 def test_the_files_are_served(notifier):
     started = notifier()
-    for name in ("ringback.js", "ringback.mjs", "ring-back.js"):
+    for name in ("ringback.js", "ringback.mjs", "ring-back.js", "ringback-tabs.js"):
         answer = get(f"{started.url}/{name}")
         assert answer.status == 200 and answer.headers["content-type"].startswith("text/javascript")
         assert answer.body == (ROOT / "notifier" / "web" / name).read_bytes()

@@ -57,6 +57,6 @@ class Ring:
         """A web app of these routes and the style sheets and scripts of its folder."""
         app = web.Application()
         app.add_routes(routes)
-        for file in sorted((HERE / folder).glob("*.[cj]s*")):
+        for file in sorted((HERE / folder).glob("*.*s")):  # css, js, mjs
             app.router.add_get(f"/{file.name}", lambda _, file=file: web.FileResponse(file))
         return app
