@@ -21,6 +21,7 @@
 
 #include "config/clock.h"
 #include "config/process.h"
+#include "latencies.h"
 #include "wire.h"
 
 #define OPENING 256 /* handshakes at a time: as many as a backlog takes at once */
@@ -144,7 +145,7 @@ static void report(struct bench *b) {
            ",\"span_s\":%.4f,\"per_s\":%.0f,",
            b->count, b->up, b->broken, b->expected, b->heard, b->lost, b->twice,
            b->first_us, b->last_us, span, span > 0 ? (double)b->heard / span : 0);
-    histogram_print(&b->latencies);
+    latencies_print(&b->latencies);
     printf(",\"last_us_median\":%u}\n", median_latest(b));
 }
 

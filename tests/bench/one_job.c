@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "config/clock.h"
-#include "histogram.h"
+#include "latencies.h"
 
 #define KEY "ringback:ch:{bench:one}"
 #define DONE "\"event\":\"done\""
@@ -100,7 +100,7 @@ static void hear(struct bench *b) {
 }
 
 int main(int argc, char **argv) {
-    static struct histogram latencies;
+    static struct rb_histogram latencies;
     if (argc != 4) {
         fprintf(stderr, "usage: %s REDIS_SOCKET redis|hop|PORT JOBS\n", argv[0]);
         return 64;
@@ -121,10 +121,10 @@ int main(int argc, char **argv) {
         say(&b);
         hear(&b);
         if (i >= WARM_UP)
-            histogram_note(&latencies, rb_clock_us() - start);
+            rb_histogram_note(&latencies, rb_clock_us() - start);
     }
     printf("{\"jobs\":%ld,", jobs);
-    histogram_print(&latencies);
+    latencies_print(&latencies);
     printf("}\n");
     redisFree(b.redis);
     if (b.heard)

@@ -21,7 +21,7 @@ static void hear(struct bench *b, struct client *c, const char *at, size_t len) 
     if (b->heard++ == 0)
         b->first_us = b->last_us;
     if (t > 0) {
-        histogram_note(&b->latencies, b->last_us - t);
+        rb_histogram_note(&b->latencies, b->last_us - t);
         if (n >= 0 && n < LATEST)
             b->latest_us[n] = (uint32_t)(b->last_us - t);
     }

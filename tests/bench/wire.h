@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "histogram.h"
+#include "config/histogram.h"
 
 enum transport { WEBSOCKET, SSE, POLL };
 
@@ -29,7 +29,7 @@ struct bench {
     size_t first, count, up, broken;
     uint64_t expected, heard, lost, twice;
     struct client *clients;
-    struct histogram latencies;
+    struct rb_histogram latencies;
     int64_t first_us, last_us;
     uint32_t latest_us[LATEST]; /* by number: how late the last client heard it */
 };
