@@ -142,6 +142,7 @@ static void stop(struct ev_loop *loop, ev_signal *w) {
         return;
     ev_ref(loop);
     ev_signal_stop(loop, w);
+    signal(w->signum, SIG_IGN);
 }
 
 void rb_signals_start(struct rb_signals *signals, struct ev_loop *loop,

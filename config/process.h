@@ -42,6 +42,8 @@ struct rb_signals {
 void rb_signals_start(struct rb_signals *signals, struct ev_loop *loop,
                       void (*on_stop)(void *ctx), void (*on_reload)(void *ctx),
                       void *ctx);
+/* From here on they are ignored: who ends already is not to be killed while it tidies up,
+ * which would turn its exit code into a signal's. */
 void rb_signals_stop(struct rb_signals *signals, struct ev_loop *loop);
 
 /* A random text of 2 × bytes hex digits and a NUL, from getrandom(2); bytes ≤ 32. */

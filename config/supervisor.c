@@ -357,6 +357,7 @@ int rb_supervisor_run(const char *program, int processes,
     close_fd(&s.signals);
     free(s.children);
     free(s.polled);
-    sigprocmask(SIG_SETMASK, &s.mask_before, NULL);
+    /* The signals stay blocked: the caller ends, and one that comes late would only turn
+     * the exit code into a signal's. */
     return s.exit_code;
 }

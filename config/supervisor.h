@@ -25,7 +25,10 @@ int rb_supervisor_processes(int64_t processes);
  * (PR_SET_PDEATHSIG).
  *
  * Where systemd's watchdog watches the program, a child that beat once (WATCHDOG=1) and
- * then was silent for the whole time is aborted and restarted. */
+ * then was silent for the whole time is aborted and restarted.
+ *
+ * With more than one process it leaves SIGTERM, SIGINT and SIGHUP blocked: the caller is to
+ * end, and a signal that comes late must not change its exit code. */
 int rb_supervisor_run(const char *program, int processes,
                       int (*child)(void *ctx, int row), void *ctx);
 

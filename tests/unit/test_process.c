@@ -183,7 +183,10 @@ static void signals_reach_the_loop(void **state) {
     ev_run(loop, EVRUN_NOWAIT);
     assert_int_equal(calls.reloads, 1);
     rb_signals_stop(&signals, loop);
+    raise(SIGTERM); /* while it tidies up: it lives on */
+    raise(SIGINT);
     ev_run(loop, 0);
+    assert_int_equal(calls.stops, 2);
     ev_loop_destroy(loop);
 }
 

@@ -131,7 +131,9 @@ static void start(struct scene *scene, int processes,
         setenv("NOTIFY_SOCKET", scene->socket_path, 1);
         int quiet = open("/dev/null", O_WRONLY);
         dup2(quiet, 2);
-        _exit(rb_supervisor_run("test", processes, child, scene));
+        int code = rb_supervisor_run("test", processes, child, scene);
+        raise(SIGTERM); /* who says it late does not change the exit code */
+        _exit(code);
     }
     close(scene->say);
 }
