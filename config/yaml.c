@@ -2,14 +2,12 @@
  * what a configuration has no use for. Questions about the tree are in yaml_node.c. */
 #include "config/yaml.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <yaml.h>
 
 #include "config/buffer.h"
+#include "config/file.h"
 
 #define MAX_FILE_BYTES (1024 * 1024)
 #define MAX_DEPTH 32
@@ -302,38 +300,21 @@ enum rb_status rb_yaml_parse(const char *name, struct rb_text text, struct rb_ya
     return RB_OK;
 }
 
-static enum rb_status read_all(int fd, struct rb_buffer *content) {
-    for (;;) {
-        char *to = rb_buffer_reserve(content, 16384);
-        if (!to)
-            return content->status;
-        ssize_t got = read(fd, to, 16384);
-        if (got == 0)
-            return content->len > MAX_FILE_BYTES ? RB_TOO_LARGE : RB_OK;
-        if (got > 0)
-            rb_buffer_commit(content, (size_t)got);
-        else if (errno != EINTR)
-            return RB_SYSTEM;
-    }
-}
-
 enum rb_status rb_yaml_load(const char *path, struct rb_yaml **root,
                             struct rb_errors *errors) {
     struct rb_buffer content;
-    rb_buffer_init(&content, MAX_FILE_BYTES + 32768);
+    rb_buffer_init(&content, MAX_FILE_BYTES + RB_FILE_STEP_BYTES);
     *root = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    enum rb_status status = fd < 0 ? RB_SYSTEM : read_all(fd, &content);
+    const char *why;
+    enum rb_status status = rb_file_read(path, MAX_FILE_BYTES, &content, &why);
     if (status == RB_SYSTEM)
-        rb_errors_add(errors, path, 0, 0, "can't be read: %s", strerror(errno));
+        rb_errors_add(errors, path, 0, 0, "can't be read: %s", why);
     else if (status == RB_TOO_LARGE)
         rb_errors_add(errors, path, 0, 0, "larger than 1 MiB");
     else if (status == RB_NOMEM)
         rb_errors_add(errors, path, 0, 0, "out of memory");
     else
         status = rb_yaml_parse(path, rb_buffer_view(&content), root, errors);
-    if (fd >= 0)
-        close(fd);
     rb_buffer_fini(&content);
     return status;
 }

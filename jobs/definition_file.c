@@ -2,41 +2,20 @@
  * definition is. */
 #include "jobs/definition_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "config/file.h"
 #include "jobs/yaml_value.h"
-
-#define STEP_BYTES 4096
-
-static enum rb_status read_all(int fd, size_t max_bytes, struct rb_buffer *content) {
-    for (;;) {
-        char *to = rb_buffer_reserve(content, STEP_BYTES);
-        if (!to)
-            return content->status;
-        ssize_t got = read(fd, to, STEP_BYTES);
-        if (got == 0)
-            return content->len > max_bytes ? RB_TOO_LARGE : RB_OK;
-        if (got > 0)
-            rb_buffer_commit(content, (size_t)got);
-        else if (errno != EINTR)
-            return RB_SYSTEM;
-    }
-}
 
 static bool read_path(struct rb_reading *r, const struct rb_yaml *source,
                       const char *path, size_t max_bytes, struct rb_buffer *content) {
-    rb_buffer_init(content, max_bytes + STEP_BYTES);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    enum rb_status status = fd < 0 ? RB_SYSTEM : read_all(fd, max_bytes, content);
+    const char *why;
+    rb_buffer_init(content, max_bytes + RB_FILE_STEP_BYTES);
+    enum rb_status status = rb_file_read(path, max_bytes, content, &why);
     if (status == RB_SYSTEM)
-        rb_yaml_error(source, r->errors, "%s can't be read: %s", path, strerror(errno));
+        rb_yaml_error(source, r->errors, "%s can't be read: %s", path, why);
     else if (status != RB_OK)
         rb_yaml_error(source, r->errors, "%s: %s", path, rb_status_text(status));
-    if (fd >= 0)
-        close(fd);
     return status == RB_OK;
 }
 

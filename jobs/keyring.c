@@ -1,10 +1,12 @@
 /* Keys from files, all of them or none. */
 #include "jobs/keyring.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "config/file.h"
 
 struct rb_keyring {
     size_t count;
@@ -142,14 +144,19 @@ static enum rb_status read_text(struct rb_keyring *ring, const char *file,
 
 static enum rb_status read_file(struct rb_keyring *ring, const char *path, char *room,
                                 struct rb_errors *errors) {
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        rb_errors_add(errors, path, 0, 0, "the key can't be read: %s", strerror(errno));
+    const char *why;
+    int fd = rb_file_open(path, &why);
+    if (fd < 0) {
+        rb_errors_add(errors, path, 0, 0, "the key can't be read: %s", why);
         return RB_SYSTEM;
     }
-    size_t len = fread(room, 1, RB_KEYRING_FILE_BYTES + 1, file);
-    bool failed = ferror(file) != 0;
-    fclose(file);
+    size_t len = 0;
+    ssize_t got;
+    while (len <= RB_KEYRING_FILE_BYTES &&
+           (got = read(fd, room + len, RB_KEYRING_FILE_BYTES + 1 - len)) > 0)
+        len += (size_t)got;
+    bool failed = len <= RB_KEYRING_FILE_BYTES && got < 0;
+    close(fd);
     if (failed || len > RB_KEYRING_FILE_BYTES) {
         rb_errors_add(errors, path, 0, 0, "%s",
                       failed ? "the key can't be read" : "the file is too large");

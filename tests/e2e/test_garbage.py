@@ -1,6 +1,7 @@
 """Nonsense on every input: it is named, nothing falls over, and the next honest one works."""
 
 import json
+import os
 import re
 import struct
 from urllib.parse import quote as escape
@@ -119,6 +120,23 @@ def test_wrong_configs_are_refused(redis, worker, notifier, ringback, name):
     for start in (worker, notifier):
         daemon = start(settings, wait=False)
         assert daemon.wait() == 78 and re.search(said, daemon.log), daemon.log
+
+
+@pytest.mark.parametrize("place", ["definition", "secret", "config"])
+def test_a_pipe_is_refused_and_not_waited_for(redis, service, folder, worker, ringback, place):
+    """Whoever opens a FIFO to read it waits for somebody who writes."""
+    pipe = service.folder / "pipe.yaml" if place == "definition" else folder / "pipe"
+    os.mkfifo(pipe)
+    words = ["check"]
+    if place == "secret":
+        service.define("quote", "/", secrets={"key": {"file": str(pipe)}})
+    elif place == "config":
+        words = ["-c", pipe, "check"]
+    else:
+        daemon = worker(wait=False)
+        assert daemon.wait() == 78 and f"{pipe}: can't be read: not a regular file" in daemon.log
+    done = ringback(*words)
+    assert done.returncode == 78 and str(pipe) in done.stderr and "not a regular file" in done.stderr, done
 
 
 def test_wrong_environment_is_named(redis, worker):
