@@ -4,12 +4,15 @@
 #include <jansson.h>
 
 #include "jobs/envelope.h"
+#include "jobs/json_pointer.h"
+#include "jobs/json_scan.h"
 #include "jobs/json_write.h"
 #include "jobs/name.h"
 #include "jobs/publish.h"
 
 #define FIELD_BYTES 4096
 #define MARKER_BYTES 1024
+#define DIGITS 20 /* of a time, at the most */
 
 bool rb_dead_is(struct rb_text member, struct rb_text id) {
     struct rb_envelope envelope;
@@ -81,14 +84,44 @@ void rb_dead_write(struct rb_buffer *out, struct rb_text member, double died_ms,
     rb_buffer_char(out, '}');
 }
 
+/* Where the job says when it was asked. One that is as large as may be is not made
+ * larger.
+ */
+static bool find_at(struct rb_text text, struct rb_text *at) {
+    struct rb_job job;
+    bool has = rb_job_parse(text, &job, NULL) == RB_OK && job.at &&
+               text.len <= RB_JOB_MAX_BYTES - DIGITS &&
+               rb_json_check(text, NULL) == RB_OK &&
+               rb_json_find(text, RB_TEXT("/at"), at) == RB_OK;
+    rb_job_fini(&job);
+    return has;
+}
+
+static void write_asked(struct rb_buffer *out, struct rb_text text, int64_t now_ms) {
+    struct rb_text at;
+    if (!find_at(text, &at)) {
+        rb_buffer_text(out, text);
+        return;
+    }
+    const char *behind = at.at + at.len;
+    rb_buffer_text(out, rb_text(text.at, (size_t)(at.at - text.at)));
+    rb_buffer_int(out, now_ms);
+    rb_buffer_text(out, rb_text(behind, (size_t)(text.at + text.len - behind)));
+}
+
 enum rb_status rb_dead_revive(const struct rb_keys *keys, struct rb_text member,
-                              struct rb_buffer *text, struct rb_key *queue) {
+                              int64_t now_unix_ms, struct rb_buffer *text,
+                              struct rb_key *queue) {
     struct rb_envelope envelope;
     if (rb_envelope_parse(member, &envelope) != RB_OK ||
         !rb_name_is_queue(envelope.queue))
         return RB_INVALID;
+    struct rb_text job = envelope.job;
     envelope.deliveries = envelope.attempts = envelope.until = 0;
+    envelope.at = now_unix_ms;
+    envelope.job = rb_text(NULL, 0);
     rb_envelope_write(text, &envelope);
+    write_asked(text, job, now_unix_ms);
     rb_key_retry(keys, envelope.queue, queue);
     return text->status;
 }
@@ -116,11 +149,12 @@ void rb_dead_forget_end(struct rb_link *link, const struct rb_keys *keys,
 }
 
 void rb_dead_retry(struct rb_link *link, const struct rb_keys *keys,
-                   struct rb_text member, rb_link_reply_fn *fn, void *ctx) {
+                   struct rb_text member, int64_t now_unix_ms, rb_link_reply_fn *fn,
+                   void *ctx) {
     struct rb_buffer text;
     struct rb_key dead, queue;
     rb_buffer_init(&text, RB_DEAD_ENVELOPE_BYTES);
-    enum rb_status status = rb_dead_revive(keys, member, &text, &queue);
+    enum rb_status status = rb_dead_revive(keys, member, now_unix_ms, &text, &queue);
     if (status == RB_OK) {
         rb_dead_forget_end(link, keys, member);
         rb_key_dead(keys, &dead);

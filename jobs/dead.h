@@ -23,10 +23,12 @@ enum rb_dead_detail { RB_DEAD_PLAIN, RB_DEAD_NAMES, RB_DEAD_JOB };
 void rb_dead_write(struct rb_buffer *out, struct rb_text member, double died_ms,
                    enum rb_dead_detail detail);
 
-/* What to queue so that it is as at its first claim, and where. RB_INVALID when what is
- * there is no envelope; RB_NOMEM. */
+/* What to queue so that it is as at its first claim, and where. It is asked for now: `at`
+ * of the envelope, and of a job that has one, so that its time in the queue (the
+ * definition's max_queue_time) counts anew; all other bytes of the job stay. RB_INVALID
+ * when what is there is no envelope; RB_NOMEM. */
 RB_MUST_CHECK enum rb_status rb_dead_revive(const struct rb_keys *keys,
-                                            struct rb_text member,
+                                            struct rb_text member, int64_t now_unix_ms,
                                             struct rb_buffer *envelope,
                                             struct rb_key *queue);
 
@@ -37,7 +39,8 @@ void rb_dead_forget_end(struct rb_link *link, const struct rb_keys *keys,
 /* Each by a script; the reply is 1, or 0 when somebody else was first. RB_INVALID with no
  * reply, from inside, for what can't be revived. */
 void rb_dead_retry(struct rb_link *link, const struct rb_keys *keys,
-                   struct rb_text member, rb_link_reply_fn *fn, void *ctx);
+                   struct rb_text member, int64_t now_unix_ms, rb_link_reply_fn *fn,
+                   void *ctx);
 void rb_dead_drop(struct rb_link *link, const struct rb_keys *keys, struct rb_text member,
                   rb_link_reply_fn *fn, void *ctx);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "config/clock.h"
 #include "jobs/dead.h"
 #include "jobs/name.h"
 #include "notifier/admin.h"
@@ -126,7 +127,7 @@ static void found(struct search *s, struct rb_text member, double died_ms) {
     const struct rb_keys *keys = rb_feed_keys(server->feed);
     struct rb_buffer json;
     if (s->then == RETRY) {
-        rb_dead_retry(link, keys, member, on_moved, s);
+        rb_dead_retry(link, keys, member, rb_clock_unix_ms(), on_moved, s);
     } else if (s->then == DROP) {
         rb_dead_drop(link, keys, member, on_moved, s);
     } else {

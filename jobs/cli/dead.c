@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "config/clock.h"
 #include "jobs/cli/cli.h"
 #include "jobs/dead.h"
 
@@ -128,7 +129,8 @@ static bool retry(struct dead *dead, const struct corpse *c) {
     struct rb_key queue;
     bool moved = false;
     rb_buffer_init(&text, RB_DEAD_ENVELOPE_BYTES);
-    if (rb_dead_revive(&dead->cli->keys, member, &text, &queue) == RB_OK) {
+    if (rb_dead_revive(&dead->cli->keys, member, rb_clock_unix_ms(), &text, &queue) ==
+        RB_OK) {
         rb_dead_forget_end(dead->cli->link, &dead->cli->keys, member);
         moved = move(dead, c, &queue, rb_buffer_view(&text));
     }
@@ -216,8 +218,8 @@ const struct rb_verb rb_verb_dead = {
     .help =
         "Prints JSON, one job a line, the newest first: when it died (ms), id, queue,\n"
         "reason (an error code), error, deliveries; `show` also the job itself.\n"
-        "retry queues them again as if they had never run; their terminal event may\n"
-        "then come once more.\n"
+        "retry queues them again as if they had never run and were asked for now; their\n"
+        "terminal event may then come once more.\n"
         "\n"
         "  --limit N   how many to list, default 50\n"
         "  --all       all of them\n",

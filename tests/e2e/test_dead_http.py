@@ -27,10 +27,11 @@ def test_the_dead(redis, service, worker, notifier):
 
 def test_queued_again(redis, service, worker, notifier):
     daemon, front = worker(), notifier()
-    redis.push({"service": "quote", "id": "j", "channel": "c"})
+    long_ago = redis.now_ms() - 3600_000
+    redis.push({"service": "quote", "id": "j", "channel": "c", "at": long_ago})
     wait_until(lambda: redis.client.zcard("ringback:dead"))
     assert [e["event"] for e in redis.terminal("c")] == ["failed"]
-    service.define("quote", "/")
+    service.define("quote", "/", max_queue_time="1m")  # which begins anew
     daemon.signal(1)
     daemon.wait_line("worker.reloaded")
     assert post(front.admin + "/dead/j").status == 202
