@@ -211,8 +211,9 @@ static void flush(struct rb_connection *c) {
                                    : rb_out_write(&c->out, c->io.fd, &written);
     if (written > 0)
         rb_count(c->server, RB_COUNT_BYTES_SENT, (int64_t)written);
-    if (status == RB_SYSTEM) {
-        rb_connection_doom(c, RB_COUNTS, NULL);
+    if (status == RB_SYSTEM || status == RB_NOMEM) {
+        rb_connection_doom(c, status == RB_NOMEM ? RB_COUNT_CLOSED_MEMORY : RB_COUNTS,
+                           "out of memory");
         return;
     }
     c->blocked = status == RB_UNAVAILABLE;

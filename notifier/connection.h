@@ -174,12 +174,13 @@ RB_MUST_CHECK enum rb_status rb_out_add(struct rb_out **out, struct rb_bytes *by
 void rb_out_receipt(struct rb_out *out, struct rb_receipt *receipt);
 size_t rb_out_bytes(const struct rb_out *out); /* NULL is legal */
 /* RB_OK: all is written and *out is NULL. RB_UNAVAILABLE: the kernel takes no more now.
- * RB_SYSTEM: the connection is broken. *written: how many bytes went out. */
+ * RB_SYSTEM: the connection is broken. RB_NOMEM. *written: how many bytes went out. */
 RB_MUST_CHECK enum rb_status rb_out_write(struct rb_out **out, int fd, size_t *written);
 void rb_out_free(struct rb_out *out); /* NULL is legal */
 /* For who writes otherwise: copies the first bytes; says that so many are written. */
 size_t rb_out_gather(const struct rb_out *out, char *to, size_t room);
-void rb_out_drop(struct rb_out **out, size_t len); /* *out is NULL when all is written */
+/* *out is NULL when all is written. RB_NOMEM: nothing is noted. */
+RB_MUST_CHECK enum rb_status rb_out_drop(struct rb_out **out, size_t len);
 
 /* connection_tls.c: recv(2), rb_out_write, and the word before shutdown(2) (false: not
  * said yet, the kernel takes no more now). */

@@ -83,7 +83,8 @@ enum rb_status rb_connection_tls_write(struct rb_connection *c, size_t *written)
         if (result != RB_TLS_DONE)
             return RB_SYSTEM;
         *written += n;
-        rb_out_drop(&c->out, n);
+        if (rb_out_drop(&c->out, n) != RB_OK)
+            return RB_NOMEM;
     }
     return RB_OK;
 }

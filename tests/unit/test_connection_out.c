@@ -110,13 +110,38 @@ static void gathered_from_the_first_byte_that_is_not_written(void **state) {
     assert_int_equal(rb_out_gather(out, got, sizeof got), 30);
     assert_int_equal(rb_out_gather(out, got, 15), 15);
     assert_memory_equal(got, "\0\1\2\3\4\5\6\7\10\11\0\1\2\3\4", 15);
-    rb_out_drop(&out, 14);
+    assert_int_equal(rb_out_drop(&out, 14), RB_OK);
     assert_int_equal(rb_out_bytes(out), 16);
     assert_int_equal(bytes->refs, 3);
     assert_int_equal(rb_out_gather(out, got, sizeof got), 16);
     assert_memory_equal(got, "\4\5\6\7\10\11\0\1", 8);
-    rb_out_drop(&out, 16);
+    assert_int_equal(rb_out_drop(&out, 16), RB_OK);
     assert_null(out);
+    assert_int_equal(bytes->refs, 1);
+    rb_bytes_unref(bytes);
+}
+
+/* One frame alone is kept without a list; more, or a part of it, make one. */
+static void one_frame_in_parts(void **state) {
+    struct rb_out *out = NULL;
+    struct rb_bytes *bytes = bytes_of(10, 0);
+    char got[100];
+    (void)state;
+    assert_int_equal(rb_out_add(&out, bytes), RB_OK);
+    assert_int_equal(rb_out_bytes(out), 10);
+    assert_int_equal(rb_out_gather(out, got, 4), 4);
+    assert_int_equal(rb_out_drop(&out, 4), RB_OK);
+    assert_int_equal(rb_out_bytes(out), 6);
+    assert_int_equal(rb_out_gather(out, got, sizeof got), 6);
+    assert_memory_equal(got, "\4\5\6\7\10\11", 6);
+    assert_int_equal(rb_out_add(&out, bytes), RB_OK);
+    assert_int_equal(rb_out_bytes(out), 16);
+    assert_int_equal(rb_out_drop(&out, 6), RB_OK);
+    assert_int_equal(bytes->refs, 2);
+    assert_int_equal(rb_out_drop(&out, 10), RB_OK);
+    assert_null(out);
+    assert_int_equal(rb_out_add(&out, bytes), RB_OK);
+    rb_out_free(out);
     assert_int_equal(bytes->refs, 1);
     rb_bytes_unref(bytes);
 }
@@ -151,6 +176,7 @@ int main(void) {
         TEST(in_order_whatever_the_kernel_takes),
         TEST(shared_bytes_are_let_go),
         TEST(gathered_from_the_first_byte_that_is_not_written),
+        TEST(one_frame_in_parts),
         TEST(nothing_is_nothing),
         TEST(a_client_that_is_gone),
     };
