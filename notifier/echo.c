@@ -50,8 +50,7 @@ static void timeout(struct rb_connection *c) {
         return;
     }
     rb_websocket_send(c, RB_WS_PING, RB_TEXT(""));
-    rb_connection_timer(
-        c, rb_server_jitter(c->server, c->server->settings->notifier.ping_interval));
+    rb_connection_timer(c, rb_server_beat(c->server));
 }
 
 static void stop(struct rb_connection *c) {
@@ -69,6 +68,5 @@ static const struct rb_role role = {.name = "echo",
 void rb_echo_begin(struct rb_exchange *x) {
     struct rb_connection *c = rb_websocket_accept(x, &role);
     if (c)
-        rb_connection_timer(
-            c, rb_server_jitter(c->server, c->server->settings->notifier.ping_interval));
+        rb_connection_timer(c, rb_server_beat(c->server));
 }

@@ -27,7 +27,8 @@
 #define FILES_BESIDE 64 /* descriptors that are no clients: listeners, Redis, the log */
 #define SCRATCH_LIMIT ((size_t)256 * 1024 * 1024)
 #define SCRATCH_KEPT ((size_t)256 * 1024)
-#define TRIM_CROWD 4096 /* connections and channels that are worth the work */
+#define TRIM_CROWD 4096    /* connections and channels that are worth the work */
+#define BEATS_TOGETHER 128 /* about a millisecond's work */
 
 /* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators").
  */
@@ -46,6 +47,20 @@ int64_t rb_server_jitter(struct rb_server *server, int64_t delay_ms) {
         return delay_ms;
     return delay_ms - tenth +
            (int64_t)rb_server_random(server, (uint64_t)(2 * tenth + 1));
+}
+
+int64_t rb_server_beat(struct rb_server *server) {
+    int64_t interval = server->settings->notifier.ping_interval;
+    int64_t delay = rb_server_jitter(server, interval);
+    int64_t count = (int64_t)rb_slab_count(server->connections) + 1;
+    int64_t grain = RB_TIMER_TICK_MS, most = interval / 32;
+    if (most > interval * BEATS_TOGETHER / count)
+        most = interval * BEATS_TOGETHER / count;
+    /* Powers of two: whoever begins when there are more or fewer still meets the others.
+     */
+    while (grain * 2 <= most)
+        grain *= 2;
+    return delay - (server->now_ms + delay) % grain;
 }
 
 struct rb_text rb_server_date(struct rb_server *server) {

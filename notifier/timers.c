@@ -51,17 +51,27 @@ static void unlink_from(struct rb_timer *timer) {
     timer->back = NULL;
 }
 
+static void link_at(struct rb_timers *timers, struct rb_timer *timer, uint32_t tick) {
+    uint32_t slot = tick % SLOTS;
+    timer->linked = tick;
+    link_into(&timers->slots[slot], timer);
+    timers->used[slot / WORD_BITS] |= UINT64_C(1) << slot % WORD_BITS;
+}
+
 void rb_timer_set(struct rb_timers *timers, struct rb_timer *timer, int64_t now_ms,
                   int64_t delay_ms) {
-    rb_timer_stop(timers, timer);
     /* One tick more, since the running one has begun; and never one that was passed. */
     uint32_t tick = tick_of(timers, now_ms + (delay_ms > 0 ? delay_ms : 0)) + 1;
     if ((int32_t)(tick - timers->tick) <= 0)
         tick = timers->tick + 1;
     timer->tick = tick;
-    uint32_t slot = tick % SLOTS;
-    link_into(&timers->slots[slot], timer);
-    timers->used[slot / WORD_BITS] |= UINT64_C(1) << slot % WORD_BITS;
+    /* Where it is, it is looked at in time, and moved on then. Its neighbours, who are
+     * in nobody's cache, are left alone. */
+    if (rb_timer_is_set(timer) && (int32_t)(tick - timer->linked) >= 0 &&
+        (int32_t)(timer->linked - timers->tick) > 0)
+        return;
+    rb_timer_stop(timers, timer);
+    link_at(timers, timer, tick);
     timers->count++;
 }
 
@@ -72,36 +82,26 @@ void rb_timer_stop(struct rb_timers *timers, struct rb_timer *timer) {
     timers->count--;
 }
 
-/* Moves what is due in a slot to the list of those to fire; others stay for their round.
- */
+/* Moves what is due in a slot to the list of those to fire, and what was put off to
+ * where it is due now; others stay for their round. */
 static void collect(struct rb_timers *timers, uint32_t slot, uint32_t tick) {
     struct rb_timer *next;
     for (struct rb_timer *timer = timers->slots[slot]; timer; timer = next) {
         next = timer->next;
-        if ((int32_t)(timer->tick - tick) > 0)
+        if ((int32_t)(timer->linked - tick) > 0)
             continue;
         unlink_from(timer);
-        link_into(&timers->due, timer);
+        if ((int32_t)(timer->tick - tick) > 0)
+            link_at(timers, timer, timer->tick);
+        else
+            link_into(&timers->due, timer);
     }
     if (!timers->slots[slot])
         timers->used[slot / WORD_BITS] &= ~(UINT64_C(1) << slot % WORD_BITS);
 }
 
-void rb_timers_run(struct rb_timers *timers, int64_t now_ms) {
-    uint32_t now = tick_of(timers, now_ms);
-    uint32_t passed = now - timers->tick;
-    if ((int32_t)passed <= 0)
-        return;
-    /* After a long sleep one look at every slot is enough. */
-    if (passed > SLOTS)
-        passed = SLOTS;
-    for (uint32_t i = 0; i < passed; i++) {
-        uint32_t slot = (now - i) % SLOTS;
-        if (timers->used[slot / WORD_BITS] >> slot % WORD_BITS & 1)
-            collect(timers, slot, now);
-    }
-    timers->tick = now;
-    while (timers->due) {
+static void fire(struct rb_timers *timers) {
+    for (int i = 0; i < RB_TIMERS_AT_ONCE && timers->due; i++) {
         struct rb_timer *timer = timers->due;
         unlink_from(timer);
         timers->count--;
@@ -109,8 +109,27 @@ void rb_timers_run(struct rb_timers *timers, int64_t now_ms) {
     }
 }
 
+void rb_timers_run(struct rb_timers *timers, int64_t now_ms) {
+    uint32_t now = tick_of(timers, now_ms);
+    uint32_t passed = now - timers->tick;
+    if ((int32_t)passed > 0) {
+        /* After a long sleep one look at every slot is enough. */
+        if (passed > SLOTS)
+            passed = SLOTS;
+        timers->tick = now;
+        for (uint32_t i = 0; i < passed; i++) {
+            uint32_t slot = (now - i) % SLOTS;
+            if (timers->used[slot / WORD_BITS] >> slot % WORD_BITS & 1)
+                collect(timers, slot, now);
+        }
+    }
+    fire(timers);
+}
+
 /* Slots that hold only later rounds are visited too, at most once a round each. */
 int64_t rb_timers_wait(const struct rb_timers *timers, int64_t now_ms) {
+    if (timers->due)
+        return 0;
     if (timers->count == 0)
         return -1;
     for (uint32_t i = 1; i <= SLOTS; i++) {

@@ -61,8 +61,7 @@ static void opening_free(struct opening *opening) {
 }
 
 static void heartbeat_later(struct rb_connection *c) {
-    rb_connection_timer(
-        c, rb_server_jitter(c->server, c->server->settings->notifier.ping_interval));
+    rb_connection_timer(c, rb_server_beat(c->server));
 }
 
 static void send_head(struct rb_connection *c) {

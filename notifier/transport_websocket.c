@@ -176,8 +176,7 @@ static void websocket_bytes(struct rb_connection *c, char *bytes, size_t len) {
 }
 
 static void ping_later(struct rb_connection *c) {
-    rb_connection_timer(
-        c, rb_server_jitter(c->server, c->server->settings->notifier.ping_interval));
+    rb_connection_timer(c, rb_server_beat(c->server));
 }
 
 static void timeout(struct rb_connection *c) {

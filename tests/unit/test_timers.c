@@ -110,6 +110,70 @@ static void moved_and_stopped(void **state) {
     assert_int_equal(b.fired, 0);
 }
 
+/* Each message of a client puts its deadline off, which moves nothing until it is due. */
+static void put_off_again_and_again(void **state) {
+    struct node a = {.fired = 0}, b = {.fired = 0};
+    (void)state;
+    set(&b, 40000);
+    for (int i = 0; i < 3000; i++) {
+        set(&a, 20000);
+        sleep_until(now + 10);
+    }
+    assert_int_equal(a.fired, 0);
+    assert_int_equal(b.fired, 0);
+    set(&a, 25000); /* later, and earlier again */
+    set(&a, 15);
+    sleep_until(now + 100);
+    assert_int_equal(a.fired, 1);
+    assert_true(a.fired_ms <= a.due_ms + RB_TIMER_TICK_MS);
+    sleep_until(now + 20000);
+    assert_int_equal(a.fired, 1);
+    assert_int_equal(b.fired, 1);
+    assert_true(b.fired_ms >= b.due_ms && b.fired_ms <= b.due_ms + RB_TIMER_TICK_MS);
+    set(&a, 100);
+    set(&a, 200);
+    rb_timer_stop(timers, &a.timer);
+    sleep_until(now + 1000);
+    assert_int_equal(a.fired, 1);
+}
+
+/* Where many are due at once others get their turn in between. */
+static void so_many_at_once(void **state) {
+    enum { COUNT = 3 * RB_TIMERS_AT_ONCE + 1 };
+    struct node *nodes = calloc(COUNT, sizeof *nodes);
+    int fired = 0, runs = 0;
+    (void)state;
+    for (int i = 0; i < COUNT; i++)
+        set(&nodes[i], 1000);
+    now += 1100;
+    do {
+        int before = fired;
+        rb_timers_run(timers, now);
+        fired = 0;
+        for (int i = 0; i < COUNT; i++)
+            fired += nodes[i].fired;
+        assert_true(fired - before <= RB_TIMERS_AT_ONCE);
+        if (++runs == 1) { /* one that waits for its turn may still be moved, or go */
+            for (int i = 0, moved = 0; i < COUNT && moved < 2; i++) {
+                if (nodes[i].fired)
+                    continue;
+                if (moved++ == 0)
+                    rb_timer_stop(timers, &nodes[i].timer);
+                else
+                    set(&nodes[i], 50);
+            }
+        }
+    } while (rb_timers_wait(timers, now) == 0);
+    assert_int_equal(fired, COUNT - 2);
+    sleep_until(now + 100);
+    assert_int_equal(rb_timers_wait(timers, now), -1);
+    fired = 0;
+    for (int i = 0; i < COUNT; i++)
+        fired += nodes[i].fired;
+    assert_int_equal(fired, COUNT - 1);
+    free(nodes);
+}
+
 static void from_inside(void **state) {
     struct node a = {.again_ms = 50}, b = {.fired = 0}, c = {.fired = 0};
     (void)state;
@@ -156,8 +220,10 @@ static void idle_wakes_seldom(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(fires_in_time), TEST(many_at_random_times), TEST(moved_and_stopped),
-        TEST(from_inside),   TEST(after_a_long_sleep),   TEST(idle_wakes_seldom),
+        TEST(fires_in_time),      TEST(many_at_random_times),
+        TEST(moved_and_stopped),  TEST(put_off_again_and_again),
+        TEST(so_many_at_once),    TEST(from_inside),
+        TEST(after_a_long_sleep), TEST(idle_wakes_seldom),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
