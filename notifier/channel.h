@@ -38,6 +38,7 @@ enum rb_encoding {
     RB_ENCODING_SSE_PLAIN,        /* for HTTP/1.0, without chunks */
     RB_ENCODING_STREAM,
     RB_ENCODING_STREAM_PLAIN,
+    RB_ENCODING_POLL, /* as a member of the array in its answer */
     RB_ENCODINGS
 };
 

@@ -150,6 +150,7 @@ struct rb_connection *rb_exchange_take(struct rb_exchange *x) {
     x->answered = true;
     x->connection = NULL;
     c->work = NULL;
+    rb_connection_timer(c, -1);
     return c;
 }
 
@@ -162,6 +163,7 @@ static void begin_next(struct rb_connection *c, struct rb_exchange *x) {
             rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
             return;
         }
+        next->timed = true;
         next->ahead = x->ahead;
         next->ahead_len = x->ahead_len;
         x->ahead = NULL;
@@ -252,7 +254,6 @@ static void dispatch(struct rb_connection *c, struct rb_exchange *x) {
     x->whole = true;
     x->close = !request->keep_alive;
     x->head_only = request->method == RB_HTTP_HEAD;
-    rb_connection_timer(c, -1);
     rb_count(c->server, RB_COUNT_REQUESTS, 1);
     rb_exchange_hold(x);
     if (c->over || rb_listener_recount(c, x))
@@ -283,10 +284,15 @@ static struct rb_exchange *current(struct rb_connection *c) {
         c->work = exchange_new(c);
         if (!c->work)
             rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
-        else
-            rb_connection_timer(c, c->server->settings->notifier.head_timeout);
     }
     return c->work;
+}
+
+/* A request that does not come in one piece has a time for its rest. */
+static void time_head(struct rb_connection *c, struct rb_exchange *x) {
+    if (!x->timed)
+        rb_connection_timer(c, c->server->settings->notifier.head_timeout);
+    x->timed = true;
 }
 
 /* Who may not ask is told before a body is taken in. */
@@ -313,9 +319,11 @@ static size_t take_request(struct rb_connection *c, struct rb_exchange *x,
     const char *problem = "";
     switch (rb_http_feed(x->parser, bytes, len, &taken, &status, &problem)) {
     case RB_HTTP_MORE:
+        time_head(c, x);
         (void)is_welcome(c, x);
         return len;
     case RB_HTTP_CONTINUE:
+        time_head(c, x);
         if (!is_welcome(c, x))
             return len;
         rb_connection_send(c, RB_TEXT("HTTP/1.1 100 Continue\r\n\r\n"));
@@ -381,8 +389,11 @@ static void http_end(struct rb_connection *c) {
         x->ended = true;
 }
 
+/* A request that is being handled outlives the time that it had to come. */
 static void http_timeout(struct rb_connection *c) {
     struct rb_exchange *x = c->work;
+    if (x && x->whole)
+        return;
     if (!x || !rb_http_parser_begun(x->parser)) {
         rb_connection_doom(c, RB_COUNTS, NULL);
         return;

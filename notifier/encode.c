@@ -175,3 +175,10 @@ void rb_encode_raw_json(struct rb_buffer *out, struct rb_text payload) {
     else
         rb_buffer_json(out, payload);
 }
+
+void rb_encode_poll_event(struct rb_buffer *out, const struct rb_event_frame *frame) {
+    if (frame->has_id)
+        rb_buffer_text(out, frame->json);
+    else
+        rb_encode_raw_json(out, frame->json);
+}

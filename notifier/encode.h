@@ -48,6 +48,8 @@ void rb_encode_stream(struct rb_buffer *out, const struct rb_event_frame *frame)
 /* Both without the chunk around, for HTTP/1.0. */
 void rb_encode_sse_plain(struct rb_buffer *out, const struct rb_event_frame *frame);
 void rb_encode_stream_plain(struct rb_buffer *out, const struct rb_event_frame *frame);
+/* Long-poll: the event alone, as one of those that rb_encode_poll is given. */
+void rb_encode_poll_event(struct rb_buffer *out, const struct rb_event_frame *frame);
 /* Long-poll and JSONP bodies: {"events":[…],"cursor":"…"}; events_json are the members of
  * the array joined by commas. JSONP is guarded: a comment, then f({…}); and U+2028/9 are
  * escaped. */

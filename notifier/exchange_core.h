@@ -21,6 +21,7 @@ struct rb_exchange {
     uint32_t refs; /* holders; the connection is not counted */
     uint8_t side;
     bool looked; /* its head was, before the body came */
+    bool timed;  /* its rest is waited for, so long and no longer */
     bool whole;  /* it is being handled */
     bool answered;
     bool close;     /* the connection closes behind the answer */

@@ -4,12 +4,6 @@
 #include <stdint.h>
 #include <string.h>
 
-bool rb_http_is_token_char(char c) {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-        return true;
-    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-}
-
 void rb_http_lines_head(struct rb_http_lines *lines) {
     *lines = (struct rb_http_lines){.request_line = true};
 }

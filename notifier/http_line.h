@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct rb_http_lines {
     bool request_line;    /* the next or running line is the request line */
@@ -26,6 +27,20 @@ void rb_http_lines_trailers(struct rb_http_lines *lines); /* fields alone */
 size_t rb_http_lines_feed(struct rb_http_lines *lines, const char *bytes, size_t len,
                           const char **problem);
 
-bool rb_http_is_token_char(char c); /* RFC 9110 §5.6.2 */
+/* Some of ASCII's characters, a bit each. */
+struct rb_http_chars {
+    uint64_t bits[2];
+};
+static inline bool rb_http_has_char(struct rb_http_chars chars, char c) {
+    unsigned char u = (unsigned char)c;
+    return u < 128 && (chars.bits[u / 64] >> u % 64 & 1) != 0;
+}
+
+/* RFC 9110 §5.6.2: letters, digits, and ! # $ % & ' * + - . ^ _ ` | ~ */
+static inline bool rb_http_is_token_char(char c) {
+    const struct rb_http_chars token = {
+        {UINT64_C(0x03ff6cfa00000000), UINT64_C(0x57ffffffc7fffffe)}};
+    return rb_http_has_char(token, c);
+}
 
 #endif

@@ -188,24 +188,29 @@ static enum rb_http_method method_of(uint8_t method) {
     }
 }
 
-static bool is_unreserved(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '.' || c == '_' || c == '~';
-}
+/* RFC 3986 §2.3: letters, digits, and - . _ ~; then what §3.3 and §3.4 let a path and a
+ * query hold beside them (! $ & ' ( ) * + , ; = : @ / and ?), and [ ], which many send.
+ */
+static const struct rb_http_chars unreserved = {
+    {UINT64_C(0x03ff600000000000), UINT64_C(0x47fffffe87fffffe)}};
+static const struct rb_http_chars of_path = {
+    {UINT64_C(0x2fffffd200000000), UINT64_C(0x47fffffe87ffffff)}};
+static const struct rb_http_chars of_query = {
+    {UINT64_C(0xafffffd200000000), UINT64_C(0x47fffffeafffffff)}};
 
 static bool is_hex(char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-/* Unreserved characters, whole percent escapes, and the given others (RFC 3986 §2). */
-static bool spelled_with(struct rb_text text, const char *others) {
+/* These characters, and whole percent escapes. */
+static bool spelled_with(struct rb_text text, struct rb_http_chars chars) {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.at[i];
         if (c == '%') {
             if (text.len - i < 3 || !is_hex(text.at[i + 1]) || !is_hex(text.at[i + 2]))
                 return false;
             i += 2;
-        } else if (!is_unreserved(c) && (c == '\0' || !strchr(others, c))) {
+        } else if (!rb_http_has_char(chars, c)) {
             return false;
         }
     }
@@ -235,7 +240,7 @@ static bool is_host(struct rb_text text) {
             host.len = (size_t)(colon - text.at);
             port = rb_text(colon, text.len - host.len);
         }
-        if (host.len == 0 || host.len > 255 || !spelled_with(host, ""))
+        if (host.len == 0 || host.len > 255 || !spelled_with(host, unreserved))
             return false;
     }
     if (port.len == 0)
@@ -279,8 +284,7 @@ static int read_target(struct rb_http_parser *p, struct rb_text target,
     r->path = rb_text(target.at, mark ? (size_t)(mark - target.at) : target.len);
     if (mark)
         r->query = rb_text(mark + 1, target.len - r->path.len - 1);
-    if (!spelled_with(r->path, "!$&'()*+,;=:@/") ||
-        !spelled_with(r->query, "!$&'()*+,;=:@/?[]"))
+    if (!spelled_with(r->path, of_path) || !spelled_with(r->query, of_query))
         return bad(p, 400, "The request target holds a character that it must not.");
     if (r->path.len == 0)
         r->path = RB_TEXT("/");

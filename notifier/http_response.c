@@ -1,7 +1,12 @@
 /* Heads, whole answers, problem documents and chunks. */
 #include "notifier/http_response.h"
 
+#include <string.h>
 #include <time.h>
+
+#define NUMBER_LEN 20 /* digits of the largest */
+/* A head's bytes beside what the caller brings: its own words and two numbers. */
+#define BESIDE 128
 
 const char *rb_http_reason(int status) {
     static const struct {
@@ -61,29 +66,52 @@ static bool is_bodiless(int status) {
     return status < 200 || status == 204 || status == 304;
 }
 
+static char *put(char *to, struct rb_text text) {
+    if (text.len > 0)
+        memcpy(to, text.at, text.len);
+    return to + text.len;
+}
+
+static char *put_number(char *to, uint64_t value) {
+    char digits[NUMBER_LEN];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    return put(to, rb_text(digits + at, sizeof digits - at));
+}
+
 void rb_http_head(struct rb_buffer *out, int status, const char *content_type,
                   int64_t body_len, bool keep_alive, struct rb_text date,
                   struct rb_text fields) {
-    rb_buffer_string(out, "HTTP/1.1 ");
-    rb_buffer_int(out, status);
-    rb_buffer_char(out, ' ');
-    rb_buffer_string(out, rb_http_reason(status));
-    rb_buffer_string(out, "\r\n");
-    rb_buffer_text(out, date);
-    if (content_type && !is_bodiless(status)) {
-        rb_buffer_string(out, "Content-Type: ");
-        rb_buffer_string(out, content_type);
-        rb_buffer_string(out, "\r\n");
+    struct rb_text reason = rb_text_of(rb_http_reason(status));
+    struct rb_text type = rb_text_of(is_bodiless(status) ? NULL : content_type);
+    char *start =
+        rb_buffer_reserve(out, BESIDE + reason.len + date.len + type.len + fields.len);
+    char *to = start;
+    if (!start)
+        return;
+    to = put(to, RB_TEXT("HTTP/1.1 "));
+    to = put_number(to, (uint64_t)status);
+    to = put(to, RB_TEXT(" "));
+    to = put(to, reason);
+    to = put(to, RB_TEXT("\r\n"));
+    to = put(to, date);
+    if (type.at) {
+        to = put(to, RB_TEXT("Content-Type: "));
+        to = put(to, type);
+        to = put(to, RB_TEXT("\r\n"));
     }
     if (body_len >= 0 && !is_bodiless(status)) {
-        rb_buffer_string(out, "Content-Length: ");
-        rb_buffer_int(out, body_len);
-        rb_buffer_string(out, "\r\n");
+        to = put(to, RB_TEXT("Content-Length: "));
+        to = put_number(to, (uint64_t)body_len);
+        to = put(to, RB_TEXT("\r\n"));
     }
     if (!keep_alive)
-        rb_buffer_string(out, "Connection: close\r\n");
-    rb_buffer_text(out, fields);
-    rb_buffer_string(out, "\r\n");
+        to = put(to, RB_TEXT("Connection: close\r\n"));
+    to = put(to, fields);
+    to = put(to, RB_TEXT("\r\n"));
+    rb_buffer_commit(out, (size_t)(to - start));
 }
 
 void rb_http_answer(struct rb_buffer *out, int status, const char *content_type,

@@ -82,6 +82,7 @@ static void (*const encoders[])(struct rb_buffer *, const struct rb_event_frame 
     [RB_ENCODING_SSE_PLAIN] = rb_encode_sse_plain,
     [RB_ENCODING_STREAM] = rb_encode_stream,
     [RB_ENCODING_STREAM_PLAIN] = rb_encode_stream_plain,
+    [RB_ENCODING_POLL] = rb_encode_poll_event,
 };
 static_assert(sizeof encoders / sizeof encoders[0] == RB_ENCODINGS,
               "each encoding has its encoder");
@@ -115,17 +116,28 @@ static bool is_shared(const struct rb_connection *c, enum rb_encoding encoding) 
     return !sse || !c->subscriptions->sibling;
 }
 
+static struct rb_bytes *encode_for(struct rb_connection *c, struct rb_delivery *delivery,
+                                   enum rb_encoding encoding) {
+    struct rb_bytes *bytes = encode(c, delivery, encoding);
+    if (bytes)
+        bytes->receipt = rb_receipt_ref(rb_receipt_of(c->server->receipts, delivery));
+    return bytes;
+}
+
+struct rb_bytes *rb_transport_encoded(struct rb_connection *c,
+                                      struct rb_delivery *delivery,
+                                      enum rb_encoding encoding) {
+    struct rb_bytes **shared = &delivery->encoded[encoding];
+    if (!*shared)
+        *shared = encode_for(c, delivery, encoding);
+    return *shared;
+}
+
 enum rb_status rb_transport_push(struct rb_connection *c, struct rb_delivery *delivery,
                                  enum rb_encoding encoding) {
     bool shared = is_shared(c, encoding);
-    struct rb_bytes *bytes = shared ? delivery->encoded[encoding] : NULL;
-    if (!bytes) {
-        bytes = encode(c, delivery, encoding);
-        if (bytes)
-            bytes->receipt = rb_receipt_ref(rb_receipt_of(c->server->receipts, delivery));
-        if (shared)
-            delivery->encoded[encoding] = bytes;
-    }
+    struct rb_bytes *bytes = shared ? rb_transport_encoded(c, delivery, encoding)
+                                    : encode_for(c, delivery, encoding);
     enum rb_status status = bytes ? rb_connection_push(c, bytes) : RB_NOMEM;
     if (!shared)
         rb_bytes_unref(bytes);

@@ -58,6 +58,11 @@ void rb_transport_cursor(const struct rb_connection *c, struct rb_buffer *out);
 /* Cache-Control and CORS. */
 void rb_transport_fields(const struct rb_exchange *exchange, struct rb_buffer *fields);
 
+/* The event in that encoding, made once for all that share it: borrowed from the
+ * delivery. NULL when out of memory. */
+struct rb_bytes *rb_transport_encoded(struct rb_connection *c,
+                                      struct rb_delivery *delivery,
+                                      enum rb_encoding encoding);
 /* Queues the event in that encoding, which is made once for all that share it.
  * RB_TOO_LARGE: the client reads too slowly, and is to be closed. When out of memory it
  * is doomed already (RB_NOMEM). */

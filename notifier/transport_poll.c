@@ -10,22 +10,36 @@
 #define GATHER_MS 200
 #define BESIDE 256 /* bytes of an answer beside fields, cursors and events, at most */
 
+/* Events, joined by commas. */
+struct several {
+    size_t len, room;
+    char at[];
+};
+
 struct poll {
     struct rb_exchange *exchange; /* held */
-    char *events;                 /* JSON, joined by commas; NULL: none yet */
-    size_t len, room;
-    struct rb_receipt *receipt; /* of those that are terminal */
+    struct rb_bytes *first;       /* of the events; NULL: none yet */
+    struct several *all;          /* NULL: there are no more than the first */
+    struct rb_receipt *receipt;   /* of those that are terminal */
+    struct rb_bytes *fields;      /* Cache-Control, CORS */
     bool until_done;
-    struct rb_bytes *fields; /* Cache-Control, CORS */
-    char callback[];         /* "": JSON, else JSONP */
+    bool gathering;  /* there is a time for more events to come */
+    char callback[]; /* "": JSON, else JSONP */
 };
 
 static void poll_free(struct poll *poll) {
     rb_exchange_release(poll->exchange);
     rb_receipt_unref(poll->receipt);
-    free(poll->events);
+    rb_bytes_unref(poll->first);
+    free(poll->all);
     rb_bytes_unref(poll->fields);
     free(poll);
+}
+
+static struct rb_text events_of(const struct poll *poll) {
+    if (poll->all)
+        return rb_text(poll->all->at, poll->all->len);
+    return poll->first ? rb_text(poll->first->at, poll->first->len) : RB_TEXT("");
 }
 
 /* The connection is HTTP again, with the exchange that is about to be answered. */
@@ -48,12 +62,13 @@ static struct rb_text part(const struct parts *parts, size_t from, size_t to) {
 
 static void build(const struct rb_connection *c, struct parts *parts) {
     const struct poll *poll = c->work;
+    struct rb_text events = events_of(poll);
     struct rb_buffer *out = parts->in;
     rb_buffer_clear(out);
     rb_transport_cursor(c, out);
     parts->fields = out->len;
     /* Room first: the cursor is read from the same bytes. */
-    (void)rb_buffer_reserve(out, parts->fields * 3 + poll->fields->len + poll->len * 2 +
+    (void)rb_buffer_reserve(out, parts->fields * 3 + poll->fields->len + events.len * 2 +
                                      BESIDE);
     rb_buffer_string(out, "ETag: \"");
     rb_buffer_text(out, part(parts, 0, parts->fields));
@@ -62,9 +77,8 @@ static void build(const struct rb_connection *c, struct parts *parts) {
     if (poll->callback[0])
         rb_buffer_string(out, "X-Content-Type-Options: nosniff\r\n");
     parts->body = out->len;
-    if (out->status == RB_OK && (poll->events || poll->callback[0]))
-        rb_encode_poll(out, rb_text(poll->events, poll->len),
-                       part(parts, 0, parts->fields), poll->callback);
+    if (out->status == RB_OK && (poll->first || poll->callback[0]))
+        rb_encode_poll(out, events, part(parts, 0, parts->fields), poll->callback);
 }
 
 /* A script that is not there is an error to a page: JSONP is always answered with one. */
@@ -72,7 +86,7 @@ static void answer(struct rb_connection *c) {
     struct poll *poll = c->work;
     struct parts parts = {.in = &c->server->scratch};
     bool script = poll->callback[0] != '\0';
-    bool bodiless = !poll->events && !script;
+    bool bodiless = !poll->first && !script;
     build(c, &parts);
     struct rb_exchange *x = stop_waiting(c);
     if (parts.in->status != RB_OK)
@@ -96,16 +110,20 @@ static bool all_live(const struct rb_connection *c) {
 
 static bool is_full(const struct rb_connection *c) {
     const struct poll *poll = c->work;
-    return poll->len > (size_t)c->server->settings->notifier.max_queue / 2;
+    return events_of(poll).len > (size_t)c->server->settings->notifier.max_queue / 2;
 }
 
 /* What came in this turn is answered together; history that is being read is waited for,
  * as far as it fits. */
 static void poll_turn(struct rb_connection *c) {
-    const struct poll *poll = c->work;
+    struct poll *poll = c->work;
     bool done = poll->until_done && rb_transport_all_marked(c, RB_MARK_DONE);
-    if (done || (poll->events && (is_full(c) || all_live(c))))
+    if (done || (poll->first && (is_full(c) || all_live(c)))) {
         answer(c);
+    } else if (poll->first && !poll->gathering) {
+        poll->gathering = true;
+        rb_connection_timer(c, GATHER_MS);
+    }
 }
 
 static void poll_timeout(struct rb_connection *c) { answer(c); }
@@ -138,45 +156,41 @@ static const struct rb_role role = {.name = "poll",
 
 /* --- what it hears --- */
 
-static bool add_event(struct poll *poll, struct rb_text json) {
-    size_t needed = poll->len + json.len + 1;
-    if (needed > poll->room) {
-        size_t room = poll->room * 2 > needed ? poll->room * 2 : needed;
-        char *events = realloc(poll->events, room);
-        if (!events)
-            return false;
-        poll->events = events;
-        poll->room = room;
+/* As a rule one is all that is answered with, and it is shared by all who hear it. */
+static bool add_event(struct poll *poll, struct rb_bytes *event) {
+    if (!poll->first) {
+        poll->first = rb_bytes_ref(event);
+        return true;
     }
-    if (poll->len > 0)
-        poll->events[poll->len++] = ',';
-    memcpy(poll->events + poll->len, json.at, json.len);
-    poll->len += json.len;
+    struct rb_text events = events_of(poll);
+    size_t needed = events.len + 1 + event->len, room = poll->all ? poll->all->room : 0;
+    if (needed > room) {
+        room = room * 2 > needed ? room * 2 : needed;
+        struct several *all = realloc(poll->all, sizeof *all + room);
+        if (!all)
+            return false;
+        if (!poll->all)
+            memcpy(all->at, events.at, events.len);
+        all->room = room;
+        poll->all = all;
+    }
+    poll->all->at[events.len] = ',';
+    memcpy(poll->all->at + events.len + 1, event->at, event->len);
+    poll->all->len = needed;
     return true;
-}
-
-static bool add_raw(struct rb_connection *c, struct rb_text payload) {
-    struct rb_buffer *json = &c->server->scratch;
-    rb_buffer_clear(json);
-    rb_encode_raw_json(json, payload);
-    return json->status == RB_OK && add_event(c->work, rb_buffer_view(json));
 }
 
 static void deliver(struct rb_subscription *s, struct rb_delivery *delivery) {
     struct rb_connection *c = s->owner;
     struct poll *poll = c->work;
-    bool first = !poll->events;
-    bool added = delivery->kind == RB_DELIVERY_RAW ? add_raw(c, delivery->json)
-                                                   : add_event(poll, delivery->json);
-    if (!added) {
+    struct rb_bytes *event = rb_transport_encoded(c, delivery, RB_ENCODING_POLL);
+    if (!event || !add_event(poll, event)) {
         rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
         return;
     }
     poll->receipt =
         rb_receipt_join(poll->receipt, rb_receipt_of(c->server->receipts, delivery));
     rb_count(c->server, RB_COUNT_DELIVERED_POLL, 1);
-    if (first)
-        rb_connection_timer(c, GATHER_MS);
     rb_connection_touch(c);
     if (delivery->terminal && poll->until_done)
         rb_transport_done(s);
@@ -192,7 +206,7 @@ static void verified(struct rb_subscription *s, bool finished) {
 static void live(struct rb_subscription *s) {
     struct rb_connection *c = s->owner;
     const struct poll *poll = c->work;
-    if (poll->events)
+    if (poll->first)
         rb_connection_touch(c);
 }
 

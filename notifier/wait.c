@@ -204,7 +204,11 @@ static int make_private(struct rb_wait *wait, const char **problem) {
 int rb_wait_parse(const struct rb_http_request *request, struct rb_text session_cookie,
                   struct rb_wait *wait, const char **problem) {
     int failed;
-    *wait = (struct rb_wait){.count = 0};
+    /* The names are written when they are read. */
+    wait->count = 0;
+    wait->until_done = false;
+    wait->callback[0] = '\0';
+    memset(wait->cursors, 0, sizeof wait->cursors);
     failed = read_channels(request, session_cookie, wait, problem);
     if (failed == 0)
         failed = read_transport(request, wait, problem);
