@@ -13,6 +13,7 @@
 #define FIRST_ROOM 1024 /* a power of two */
 #define KEPT_ROOM 16384 /* a queue that grew beyond is given back when empty */
 #define MAX_REPLY_BYTES ((size_t)256 * 1024 * 1024)
+#define PIECE_BYTES 4096 /* of commands, some ten publications: Redis may begin */
 #define EVALSHA_FRAME 96 /* "*n", EVALSHA and the digest, with their framing */
 
 /* A script call that may have to be said again with the script's source: the number of
@@ -127,6 +128,7 @@ static void await(struct rb_link *link, const struct owed *owed) {
         link->alarm_ms = owed->deadline_ms;
         rb_redis_connection_alarm(link->connection, link->alarm_ms);
     }
+    rb_redis_connection_push(link->connection, PIECE_BYTES);
 }
 
 static int64_t deadline(const struct rb_link *link, int64_t timeout_ms) {
@@ -275,6 +277,15 @@ static void on_reply(void *owner, const struct redisReply *reply) {
         rb_redis_connection_break(link->connection, reply->str);
 }
 
+static void on_batch_end(void *owner) {
+    struct rb_link *link = owner;
+    if (link->doomed || !link->options.on_replies)
+        return;
+    link->options.on_replies(link->options.ctx);
+    if (!link->doomed)
+        rb_redis_connection_push(link->connection, 1);
+}
+
 /* Those refused before this turn; what their callbacks ask for is for the next one. */
 static void on_turn(void *owner) {
     struct rb_link *link = owner;
@@ -308,6 +319,7 @@ static const struct rb_redis_connection_events events = {
     .on_up = on_up,
     .on_down = on_down,
     .on_reply = on_reply,
+    .on_batch_end = on_batch_end,
     .on_turn = on_turn,
     .on_alarm = on_alarm,
 };

@@ -9,7 +9,8 @@
  * master. A command that is not
  * answered in time breaks the link, since answers come in order; behind a blocking
  * command others wait, so that one gets a link of its own. The commands of one turn of
- * the loop leave in one write. */
+ * the loop leave in one write; of many, those before leave as soon as they are some
+ * kilobytes, so that Redis works while more are made. */
 #ifndef RB_JOBS_LINK_H
 #define RB_JOBS_LINK_H
 
@@ -40,14 +41,19 @@ typedef void rb_link_reply_fn(void *ctx, enum rb_status status,
  * begins as down without a word; "down" comes after what was outstanding is answered. */
 typedef void rb_link_state_fn(void *ctx, bool up);
 
+/* The replies that came in one read were handed over: what is asked for in here leaves at
+ * once, ahead of all that the rest of the turn asks for. */
+typedef void rb_link_replies_fn(void *ctx);
+
 struct rb_link_options {
     const struct rb_redis_address *address; /* borrowed for the link's life */
-    const char *name;           /* CLIENT SETNAME, and the link's name in the log */
-    int64_t connect_timeout_ms; /* to connect, AUTH and SELECT */
-    int64_t command_timeout_ms; /* default of a command */
-    rb_link_state_fn *on_state; /* may be NULL */
-    void *ctx;                  /* for on_state */
-    bool urgent;                /* written to before the other links of a turn */
+    const char *name;               /* CLIENT SETNAME, and the link's name in the log */
+    int64_t connect_timeout_ms;     /* to connect, AUTH and SELECT */
+    int64_t command_timeout_ms;     /* default of a command */
+    rb_link_state_fn *on_state;     /* may be NULL */
+    rb_link_replies_fn *on_replies; /* may be NULL */
+    void *ctx;                      /* for these two */
+    bool urgent;                    /* written to before the other links of a turn */
 };
 
 /* Starts connecting from the loop. NULL when out of memory. */

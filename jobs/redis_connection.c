@@ -13,6 +13,7 @@
 #include "config/process.h"
 #include "jobs/redis_dial.h"
 #include "jobs/redis_greeting.h"
+#include "jobs/redis_output.h"
 #include "jobs/redis_reader.h"
 
 #define BACKOFF_FIRST_MS 20
@@ -21,7 +22,7 @@
 #define READ_BYTES (64 * 1024)
 #define FEED_BYTES ((size_t)4 * 1024)
 #define READS_A_TURN 8          /* then the loop serves others */
-#define KEPT_BYTES (256 * 1024) /* buffers that grew beyond are given back when empty */
+#define KEPT_BYTES (256 * 1024) /* a reader that grew beyond gives back when empty */
 
 enum state {
     WAITING,  /* for the end of the backoff */
@@ -47,8 +48,7 @@ struct rb_redis_connection {
     struct rb_redis_reader in;
     size_t reply_bytes;     /* read since the last whole reply */
     struct rb_buffer begun; /* what on_bytes has not taken */
-    struct rb_buffer output;
-    size_t written; /* of output */
+    struct rb_redis_output output;
     enum rb_greeting_step greeting;
     bool woken;
 
@@ -101,8 +101,7 @@ static void close_down(struct rb_redis_connection *c) {
     c->fd = -1;
     rb_redis_reader_fini(&c->in);
     rb_buffer_fini(&c->begun);
-    rb_buffer_fini(&c->output);
-    c->written = 0;
+    rb_redis_output_fini(&c->output);
     c->reply_bytes = 0;
 }
 
@@ -308,42 +307,15 @@ static bool read_all(struct rb_redis_connection *c) {
     return true;
 }
 
-/* What is written is dropped from the front only when that is worth moving the rest. */
-static void drop_written(struct rb_redis_connection *c) {
-    if (c->written < c->output.len) {
-        if (c->written > c->output.len / 2) {
-            rb_buffer_consume(&c->output, c->written);
-            c->written = 0;
-        }
-        return;
-    }
-    ev_io_stop(c->loop, &c->writable);
-    if (c->output.room > KEPT_BYTES)
-        rb_buffer_fini(&c->output);
-    else
-        rb_buffer_clear(&c->output);
-    c->written = 0;
-}
-
 /* Writes what Redis takes now; the rest goes when it takes more. */
 static void flush(struct rb_redis_connection *c) {
-    while (c->written < c->output.len) {
-        ssize_t n = send(c->fd, c->output.at + c->written, c->output.len - c->written,
-                         MSG_NOSIGNAL);
-        if (n >= 0) {
-            c->written += (size_t)n;
-        } else if (errno == EAGAIN) {
-            ev_io_start(c->loop, &c->writable);
-            break;
-        } else if (errno != EINTR) {
-            int error = errno;
-            /* Redis may have said why it hung up. */
-            if (read_all(c))
-                give_up_errno(c, "writing", error);
-            return;
-        }
-    }
-    drop_written(c);
+    int error = rb_redis_output_write(&c->output, c->fd);
+    if (error == EAGAIN)
+        ev_io_start(c->loop, &c->writable);
+    else if (error == 0)
+        ev_io_stop(c->loop, &c->writable);
+    else if (read_all(c)) /* Redis may have said why it hung up */
+        give_up_errno(c, "writing", error);
 }
 
 static void on_dialled(void *ctx, int fd, const char *why) {
@@ -362,8 +334,8 @@ static void on_dialled(void *ctx, int fd, const char *why) {
         fail(c, RB_NOMEM, rb_status_text(RB_NOMEM));
         goto out;
     }
-    status =
-        rb_greeting_write(c->options.address, c->options.name, &c->output, &c->greeting);
+    status = rb_greeting_write(c->options.address, c->options.name, &c->output.bytes,
+                               &c->greeting);
     if (status != RB_OK) {
         fail(c, status, rb_status_text(status));
         goto out;
@@ -476,7 +448,7 @@ rb_redis_connection_new(struct ev_loop *loop,
     c->events = events;
     c->owner = owner;
     c->fd = -1;
-    rb_buffer_init(&c->output, RB_REDIS_OUTPUT_MAX);
+    rb_redis_output_init(&c->output, RB_REDIS_OUTPUT_MAX);
     rb_buffer_init(&c->begun, options->max_reply_bytes);
     snprintf(c->error, sizeof c->error, "not connected yet");
 
@@ -515,7 +487,16 @@ const char *rb_redis_connection_error(const struct rb_redis_connection *c) {
 
 struct rb_buffer *rb_redis_connection_output(struct rb_redis_connection *c) {
     rb_redis_connection_wake(c);
-    return &c->output;
+    return &c->output.bytes;
+}
+
+/* An error is met again when the turn ends, where it may be told. */
+void rb_redis_connection_push(struct rb_redis_connection *c, size_t enough) {
+    if (c->state != UP || ev_is_active(&c->writable) ||
+        rb_redis_output_left(&c->output) < enough)
+        return;
+    if (rb_redis_output_write(&c->output, c->fd) == EAGAIN)
+        ev_io_start(c->loop, &c->writable);
 }
 
 void rb_redis_connection_wake(struct rb_redis_connection *c) {

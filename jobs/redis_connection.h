@@ -58,10 +58,14 @@ void rb_redis_connection_free(struct rb_redis_connection *c, void *owner_memory)
 bool rb_redis_connection_up(const struct rb_redis_connection *c);
 const char *rb_redis_connection_error(const struct rb_redis_connection *c);
 
-/* Where to add commands, when it is up; it is written once the turn ends. Nothing else
- * than adding may be done to the buffer. */
+/* Where to add commands, when it is up; it is written once the turn ends, or pushed
+ * before. Nothing else than adding may be done to the buffer. */
 #define RB_REDIS_OUTPUT_MAX (64u * 1024 * 1024)
 struct rb_buffer *rb_redis_connection_output(struct rb_redis_connection *c);
+
+/* Writes what waits now, if that is at least `enough` bytes (> 0): Redis begins with it
+ * while the turn goes on. */
+void rb_redis_connection_push(struct rb_redis_connection *c, size_t enough);
 
 /* Asks for on_turn in this turn of the loop, up or not. */
 void rb_redis_connection_wake(struct rb_redis_connection *c);

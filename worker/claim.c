@@ -67,8 +67,7 @@ static bool is_gathering(struct rb_worker *w, int64_t room) {
 
 void rb_claims_turn(struct rb_worker *w) {
     struct rb_claims *claims = w->claims;
-    /* Who waits holds no slot, so that one slow service leaves room for the others. */
-    int64_t room = w->limit - (w->flights.count - w->flights.waiting);
+    int64_t room = w->limit - rb_flights_slots(&w->flights, w->limit);
     if (!w->ready || claims->stopped || claims->asking || room <= 0 ||
         ev_is_active(&claims->retry))
         return;

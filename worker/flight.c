@@ -54,7 +54,7 @@ bool rb_flight_may_move(enum rb_flight_state from, enum rb_flight_state to) {
 void rb_flights_init(struct rb_flights *flights) {
     for (int i = 0; i < RB_FLIGHT_STATES; i++)
         TAILQ_INIT(&flights->in[i]);
-    flights->count = flights->waiting = 0;
+    flights->count = flights->waiting = flights->publishing = 0;
     flights->kept_bytes = 0;
 }
 
@@ -65,6 +65,12 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents) {
         rb_coalesce_overdue(f);
     else
         rb_retry_woken(f);
+}
+
+static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
+int64_t rb_flights_slots(const struct rb_flights *flights, int64_t limit) {
+    return flights->count - flights->waiting - earlier(flights->publishing, limit / 2);
 }
 
 /* It holds no slot, and its timer runs. */
@@ -97,6 +103,8 @@ void rb_flight_move(struct rb_flight *f, enum rb_flight_state to) {
         ev_timer_stop(f->worker->loop, &f->timer);
         flights->waiting--;
     }
+    if (f->state == RB_FLIGHT_PUBLISHING)
+        flights->publishing--;
     flights->kept_bytes -= f->kept_bytes;
     f->kept_bytes = to == RB_FLIGHT_KEPT ? f->event.room + f->data_len : 0;
     flights->kept_bytes += f->kept_bytes;
@@ -104,13 +112,13 @@ void rb_flight_move(struct rb_flight *f, enum rb_flight_state to) {
     TAILQ_INSERT_TAIL(&flights->in[to], f, link);
     if (waits(to))
         flights->waiting++;
+    if (to == RB_FLIGHT_PUBLISHING)
+        flights->publishing++;
     if (to >= RB_FLIGHT_PUBLISHING)
         rb_alone_leave(f);
     if (to == RB_FLIGHT_LANDED)
         flights->count--;
 }
-
-static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 void rb_flight_wait(struct rb_flight *f, int64_t wake_ms) {
     struct rb_worker *w = f->worker;

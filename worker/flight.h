@@ -108,9 +108,10 @@ struct rb_flight {
 TAILQ_HEAD(rb_flight_list, rb_flight);
 struct rb_flights {
     struct rb_flight_list in[RB_FLIGHT_STATES];
-    int64_t count;     /* all but the landed */
-    int64_t waiting;   /* of these */
-    size_t kept_bytes; /* of results that Redis did not take */
+    int64_t count;      /* all but the landed */
+    int64_t waiting;    /* of these */
+    int64_t publishing; /* likewise */
+    size_t kept_bytes;  /* of results that Redis did not take */
 };
 
 void rb_flights_init(struct rb_flights *flights);
@@ -129,6 +130,10 @@ void rb_flight_move(struct rb_flight *f, enum rb_flight_state to);
 void rb_flight_wait(struct rb_flight *f, int64_t wake_ms);
 /* In state ASKING for as long as all its calls may take: then rb_coalesce_overdue. */
 void rb_flight_ask(struct rb_flight *f);
+/* How many slots are taken: by all but those who wait, and but those whose call is over
+ * and whose event is on its way to Redis, as long as these are fewer than half of the
+ * limit (a Redis that is slow is to be felt). */
+int64_t rb_flights_slots(const struct rb_flights *flights, int64_t limit);
 /* How long a flight that is WAITING will wait yet. */
 int64_t rb_flight_wait_left_ms(struct rb_flight *f);
 /* May one more wait in this process? */

@@ -14,10 +14,8 @@ struct lane {
     struct rb_transfers *all;
     CURLM *multi;
     ev_timer timer;
-    bool due;   /* on all->due: curl wants to be called at once */
-    bool dirty; /* on all->dirty: it may have messages */
+    bool due; /* on all->due: curl wants to be called at once */
     TAILQ_ENTRY(lane) due_link;
-    TAILQ_ENTRY(lane) dirty_link;
 };
 TAILQ_HEAD(lane_list, lane);
 
@@ -35,7 +33,7 @@ struct rb_transfers {
     struct watch **by_fd;
     size_t fds;
     ev_timer soon; /* keeps the loop from sleeping over work left for the next turn */
-    struct lane_list due, dirty;
+    struct lane_list due;
     unsigned lanes;
     struct lane lane[];
 };
@@ -45,13 +43,6 @@ static void mark_due(struct lane *lane) {
         return;
     lane->due = true;
     TAILQ_INSERT_TAIL(&lane->all->due, lane, due_link);
-}
-
-static void mark_dirty(struct lane *lane) {
-    if (lane->dirty)
-        return;
-    lane->dirty = true;
-    TAILQ_INSERT_TAIL(&lane->all->dirty, lane, dirty_link);
 }
 
 static void on_lane_timer(struct ev_loop *loop, ev_timer *timer, int revents) {
@@ -77,6 +68,33 @@ static int on_timer_wanted(CURLM *multi, long timeout_ms, void *ctx) {
     return 0;
 }
 
+enum rb_status rb_transfers_add(struct rb_transfers *transfers, CURL *easy,
+                                unsigned lane) {
+    CURLMcode code = curl_multi_add_handle(transfers->lane[lane].multi, easy);
+    return code == CURLM_OK ? RB_OK : RB_NOMEM;
+}
+
+void rb_transfers_remove(struct rb_transfers *transfers, CURL *easy, unsigned lane) {
+    curl_multi_remove_handle(transfers->lane[lane].multi, easy);
+}
+
+/* What has ended. At once, not when the turn ends: Redis has work then while we go on. */
+static void collect(struct lane *lane) {
+    struct rb_transfers *transfers = lane->all;
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(lane->multi, &left))) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        CURL *easy = message->easy_handle;
+        CURLcode result = message->data.result;
+        void *transfer = NULL;
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+        rb_transfers_remove(transfers, easy, (unsigned)(lane - transfers->lane));
+        transfers->ended(transfer, result);
+    }
+}
+
 /* A resting connection that becomes readable was closed by its peer (or got bytes that
  * nobody asked for): curl finds out when it looks for a connection. */
 static void on_socket(struct ev_loop *loop, ev_io *io, int revents) {
@@ -90,7 +108,7 @@ static void on_socket(struct ev_loop *loop, ev_io *io, int revents) {
                  (revents & EV_WRITE ? CURL_CSELECT_OUT : 0);
     int running;
     curl_multi_socket_action(lane->multi, io->fd, events, &running);
-    mark_dirty(lane);
+    collect(lane);
 }
 
 static struct watch *watch_new(struct rb_transfers *transfers, curl_socket_t fd) {
@@ -194,31 +212,6 @@ void rb_transfers_adopt(struct rb_transfers *transfers, CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfers);
 }
 
-enum rb_status rb_transfers_add(struct rb_transfers *transfers, CURL *easy,
-                                unsigned lane) {
-    CURLMcode code = curl_multi_add_handle(transfers->lane[lane].multi, easy);
-    return code == CURLM_OK ? RB_OK : RB_NOMEM;
-}
-
-void rb_transfers_remove(struct rb_transfers *transfers, CURL *easy, unsigned lane) {
-    curl_multi_remove_handle(transfers->lane[lane].multi, easy);
-}
-
-static void collect(struct rb_transfers *transfers, struct lane *lane) {
-    CURLMsg *message;
-    int left;
-    while ((message = curl_multi_info_read(lane->multi, &left))) {
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        CURL *easy = message->easy_handle;
-        CURLcode result = message->data.result;
-        void *transfer = NULL;
-        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
-        rb_transfers_remove(transfers, easy, (unsigned)(lane - transfers->lane));
-        transfers->ended(transfer, result);
-    }
-}
-
 void rb_transfers_turn(struct rb_transfers *transfers) {
     struct lane *lane;
     for (int round = 0; round < MAX_ROUNDS; round++) {
@@ -229,12 +222,7 @@ void rb_transfers_turn(struct rb_transfers *transfers) {
             TAILQ_REMOVE(&due, lane, due_link);
             lane->due = false;
             curl_multi_socket_action(lane->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-            mark_dirty(lane);
-        }
-        while ((lane = TAILQ_FIRST(&transfers->dirty))) {
-            TAILQ_REMOVE(&transfers->dirty, lane, dirty_link);
-            lane->dirty = false;
-            collect(transfers, lane);
+            collect(lane);
         }
         if (TAILQ_EMPTY(&transfers->due))
             return;
@@ -268,7 +256,6 @@ struct rb_transfers *rb_transfers_new(struct ev_loop *loop, unsigned lanes,
     transfers->loop = loop;
     transfers->ended = ended;
     TAILQ_INIT(&transfers->due);
-    TAILQ_INIT(&transfers->dirty);
     ev_timer_init(&transfers->soon, on_soon, 0.0, 0.0);
     transfers->share = curl_share_init();
     if (!transfers->share)

@@ -75,6 +75,15 @@ static void on_link(void *ctx, bool up) {
     rb_drain_link(w, false);
 }
 
+/* What is settled, and the claim of what that makes room for, before the events of the
+ * calls that end in this turn: Redis works on them while they are made. */
+static void on_replies(void *ctx) {
+    struct rb_worker *w = ctx;
+    if (!rb_claims_empty(w)) /* else it is the turn's end that waits, or drains */
+        rb_claims_turn(w);
+    w->mode->turn(w);
+}
+
 void rb_worker_set_ready(struct rb_worker *w) {
     w->ready = true;
     rb_drain_link(w, true);
@@ -196,6 +205,7 @@ static bool make_parts(struct running *r) {
         .connect_timeout_ms = s->redis.connect_timeout,
         .command_timeout_ms = s->redis.command_timeout,
         .on_state = on_link,
+        .on_replies = on_replies,
         .ctx = w,
         .urgent = true, /* an event before the wait for the next job */
     };

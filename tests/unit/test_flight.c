@@ -39,6 +39,30 @@ static bool is_a_command(enum rb_flight_state state) {
            state == RB_FLIGHT_BURYING || state == RB_FLIGHT_RETURNING;
 }
 
+static void test_who_holds_a_slot(void **state) {
+    struct rb_worker *w = *state;
+    struct rb_flight *calling[3], *waiting = flight(w, 9);
+    for (uint64_t i = 0; i < 3; i++) {
+        calling[i] = flight(w, i);
+        rb_flight_move(calling[i], RB_FLIGHT_CALLING);
+    }
+    assert_int_equal(rb_flights_slots(&w->flights, 4), 4);
+    rb_flight_wait(waiting, 0);
+    assert_int_equal(rb_flights_slots(&w->flights, 4), 3);
+    for (int i = 0; i < 3; i++)
+        rb_flight_move(calling[i], RB_FLIGHT_PUBLISHING);
+    assert_int_equal(rb_flights_slots(&w->flights, 4), 1); /* half of four are for free */
+    assert_int_equal(rb_flights_slots(&w->flights, 1), 3);
+    rb_flight_move(calling[0], RB_FLIGHT_KEPT);
+    assert_int_equal(rb_flights_slots(&w->flights, 4), 1);
+    rb_flight_move(calling[1], RB_FLIGHT_LANDED);
+    assert_int_equal(rb_flights_slots(&w->flights, 4), 1);
+    rb_flight_move(calling[2], RB_FLIGHT_LANDED);
+    assert_int_equal(rb_flights_slots(&w->flights, 4), 1);
+    rb_flight_move(calling[0], RB_FLIGHT_LANDED);
+    assert_int_equal(rb_flights_slots(&w->flights, 4), 0);
+}
+
 static void test_fencing_reaches_all(void **state) {
     (void)state;
     EACH(from) {
@@ -137,6 +161,7 @@ static void test_reaping_waits_for_answers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_who_holds_a_slot, setup, teardown),
         cmocka_unit_test(test_fencing_reaches_all),
         cmocka_unit_test(test_nobody_comes_back),
         cmocka_unit_test(test_commands_are_kept),

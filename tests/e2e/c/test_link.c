@@ -105,6 +105,51 @@ static void test_a_turn_sends(void **state) {
     run_until_answered(b);
 }
 
+/* Redis works on the first of many while the last are still being made. */
+static void test_many_leave_before_the_turn_ends(void **state) {
+    struct bench *b = *state;
+    come_up(b);
+    for (int i = 0; i < 1000; i++)
+        book_ask(&b->book, b->link, 0, "INCR n");
+    long long done = server_number(&b->server, "INCRBY n 0"); /* the loop has not run */
+    assert_in_range(done, 500, 999);
+    run_until_answered(b);
+    assert_string_equal(server_text(&b->server, "GET n"), "1000");
+}
+
+struct early {
+    struct bench *bench;
+    int calls;
+};
+
+static void ask_more(void *ctx) {
+    struct early *early = ctx;
+    struct bench *b = early->bench;
+    if (early->calls++ > 0)
+        return;
+    book_ask(&b->book, b->link, 0, "INCR n");
+}
+
+static void test_what_replies_lead_to_leaves_at_once(void **state) {
+    struct bench *b = *state;
+    struct early early = {.bench = b, .calls = 1};
+    const struct rb_link_options options = {.address = &b->address,
+                                            .name = "test",
+                                            .connect_timeout_ms = 2000,
+                                            .command_timeout_ms = 5000,
+                                            .on_replies = ask_more,
+                                            .ctx = &early};
+    b->link = rb_link_new(b->loop, &options);
+    while (!rb_link_up(b->link))
+        ev_run(b->loop, EVRUN_ONCE);
+    early.calls = 0;
+    book_ask(&b->book, b->link, 0, "PING");
+    while (early.calls == 0)
+        ev_run(b->loop, EVRUN_ONCE); /* returns before the next turn would send */
+    assert_string_equal(server_text(&b->server, "GET n"), "1");
+    run_until_answered(b);
+}
+
 static void test_errors_are_answers(void **state) {
     struct bench *b = *state;
     come_up(b);
@@ -454,6 +499,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_SERVER(test_answers_in_order),
         WITH_SERVER(test_a_turn_sends),
+        WITH_SERVER(test_many_leave_before_the_turn_ends),
+        WITH_SERVER(test_what_replies_lead_to_leaves_at_once),
         WITH_SERVER(test_errors_are_answers),
         WITH_SERVER(test_while_down_it_answers_from_the_loop),
         WITH_SERVER(test_asking_again_while_down_does_not_starve_the_loop),
