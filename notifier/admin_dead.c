@@ -12,6 +12,7 @@
 #define LIST_STANDARD 50
 #define LIST_MOST 1000
 #define LIST_BYTES ((size_t)16 * 1024 * 1024)
+#define LIST_AT_ONCE 100
 #define LOOK_AT_ONCE 20 /* each may be of a megabyte */
 
 enum then { SHOW, RETRY, DROP };
@@ -55,29 +56,57 @@ static bool member_at(const struct redisReply *range, size_t i, struct rb_text *
 
 /* ---- all ---- */
 
-static void on_listed(void *ctx, enum rb_status status, const struct redisReply *reply) {
-    struct rb_exchange *x = ctx;
+/* A page at a time: an answer of a thousand large jobs would break the link. */
+struct listing {
+    struct rb_exchange *exchange;
+    size_t limit, from;
+    size_t told;
     struct rb_buffer json;
-    if (status != RB_OK || !is_range(reply)) {
-        rb_admin_redis_failed(x, status, status == RB_REFUSED ? reply->str : "");
-        rb_exchange_release(x);
-        return;
-    }
-    rb_buffer_init(&json, LIST_BYTES);
-    rb_buffer_string(&json, "{\"dead\":[");
-    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+};
+
+static void listing_free(struct listing *l) {
+    rb_exchange_release(l->exchange);
+    rb_buffer_fini(&l->json);
+    free(l);
+}
+
+static void list_more(struct listing *l);
+
+static void take_page(struct listing *l, const struct redisReply *page) {
+    for (size_t i = 0; i + 1 < page->elements; i += 2) {
         struct rb_text member;
         double died_ms;
-        if (!member_at(reply, i, &member, &died_ms))
+        if (!member_at(page, i, &member, &died_ms))
             continue;
-        if (i > 0)
-            rb_buffer_char(&json, ',');
-        rb_dead_write(&json, member, died_ms, RB_DEAD_NAMES);
+        if (l->told++ > 0)
+            rb_buffer_char(&l->json, ',');
+        rb_dead_write(&l->json, member, died_ms, RB_DEAD_NAMES);
     }
-    rb_buffer_string(&json, "]}");
-    rb_admin_answer_json(x, 200, &json, RB_TEXT(""));
-    rb_buffer_fini(&json);
-    rb_exchange_release(x);
+}
+
+static void on_listed(void *ctx, enum rb_status status, const struct redisReply *reply) {
+    struct listing *l = ctx;
+    if (status != RB_OK || !is_range(reply)) {
+        rb_admin_redis_failed(l->exchange, status,
+                              status == RB_REFUSED ? reply->str : "");
+        listing_free(l);
+        return;
+    }
+    take_page(l, reply);
+    l->from += LIST_AT_ONCE;
+    if (reply->elements == 2 * LIST_AT_ONCE && l->from < l->limit &&
+        !rb_exchange_gone(l->exchange)) {
+        list_more(l);
+        return;
+    }
+    rb_buffer_string(&l->json, "]}");
+    rb_admin_answer_json(l->exchange, 200, &l->json, RB_TEXT(""));
+    listing_free(l);
+}
+
+static void list_more(struct listing *l) {
+    size_t left = l->limit - l->from;
+    fetch(l->exchange, l->from, left < LIST_AT_ONCE ? left : LIST_AT_ONCE, on_listed, l);
 }
 
 void rb_admin_list_dead(struct rb_exchange *x, struct rb_text none) {
@@ -92,7 +121,16 @@ void rb_admin_list_dead(struct rb_exchange *x, struct rb_text none) {
         rb_exchange_problem(x, 400, "limit is a number from 1 to 1000.", RB_TEXT(""));
         return;
     }
-    fetch(x, 0, (size_t)limit, on_listed, rb_exchange_hold(x));
+    struct listing *l = calloc(1, sizeof *l);
+    if (!l) {
+        rb_exchange_problem(x, 503, "Out of memory.", RB_TEXT("Retry-After: 1\r\n"));
+        return;
+    }
+    l->exchange = rb_exchange_hold(x);
+    l->limit = (size_t)limit;
+    rb_buffer_init(&l->json, LIST_BYTES);
+    rb_buffer_string(&l->json, "{\"dead\":[");
+    list_more(l);
 }
 
 /* ---- one ---- */

@@ -7,6 +7,7 @@
 #include "jobs/dead.h"
 
 #define LIST_STANDARD 50
+#define PAGE 100
 
 /* One of the dead; `text` is a copy of the member. */
 struct corpse {
@@ -18,47 +19,80 @@ struct corpse {
 struct dead {
     struct rb_cli *cli;
     struct corpse *at;
-    size_t count;
+    size_t count, room;
+    size_t page; /* how many the last answer had */
     bool failed;
     char **ids; /* which ones are meant; NULL or empty: see `all` */
     bool all;
+    bool moved; /* the one that was asked for */
 };
+
+static bool is_meant(const struct dead *dead, struct rb_text member) {
+    for (char **id = dead->ids; id && *id; id++)
+        if (rb_dead_is(member, rb_text_of(*id)))
+            return true;
+    return dead->all;
+}
+
+static bool make_room(struct dead *dead) {
+    if (dead->count < dead->room)
+        return true;
+    size_t room = dead->room > 0 ? dead->room * 2 : PAGE;
+    struct corpse *grown = realloc(dead->at, room * sizeof *grown);
+    if (!grown)
+        return false;
+    dead->at = grown;
+    dead->room = room;
+    return true;
+}
 
 static void add_corpse(struct dead *dead, const struct redisReply *member,
                        const struct redisReply *score) {
-    struct corpse *c = &dead->at[dead->count];
     if (member->type != REDIS_REPLY_STRING || score->type != REDIS_REPLY_STRING)
         return;
-    *c = (struct corpse){.text = rb_text_copy(rb_text(member->str, member->len)),
-                         .len = member->len,
-                         .died_ms = strtod(score->str, NULL)};
-    if (!c->text)
+    struct rb_text text = rb_text(member->str, member->len);
+    if (!is_meant(dead, text))
         return;
-    dead->count++;
+    char *copy = make_room(dead) ? rb_text_copy(text) : NULL;
+    if (!copy) {
+        rb_cli_say("out of memory");
+        dead->failed = true;
+        return;
+    }
+    dead->at[dead->count++] = (struct corpse){
+        .text = copy, .len = text.len, .died_ms = strtod(score->str, NULL)};
 }
 
 static void on_members(void *ctx, enum rb_status status, const struct redisReply *reply) {
     struct dead *dead = ctx;
-    if (rb_cli_understood("dead", status, reply, REDIS_REPLY_ARRAY))
-        dead->at = calloc(reply->elements / 2 + 1, sizeof *dead->at);
-    if (!dead->at) {
+    if (!rb_cli_understood("dead", status, reply, REDIS_REPLY_ARRAY)) {
         dead->failed = true;
         return;
     }
-    for (size_t i = 0; i + 1 < reply->elements; i += 2)
+    dead->page = reply->elements / 2;
+    for (size_t i = 0; i + 1 < reply->elements && !dead->failed; i += 2)
         add_corpse(dead, reply->element[i], reply->element[i + 1]);
 }
 
-/* The newest first; count < 0: all, which Redis holds at most 10,000 of. */
-static bool fetch(struct dead *dead, long long count) {
+/* Those that are meant, the newest first, a page at a time: each may be of a megabyte.
+ * limit < 0: all, which Redis holds at most 10,000 of. */
+static bool fetch(struct dead *dead, int64_t limit) {
     struct rb_key key;
-    char last[24];
+    char first[24], last[24];
     rb_key_dead(&dead->cli->keys, &key);
-    snprintf(last, sizeof last, "%lld", count < 0 ? -1 : count - 1);
-    const struct rb_text argv[] = {RB_TEXT("ZREVRANGE"), rb_key_text(&key), RB_TEXT("0"),
-                                   rb_text_of(last), RB_TEXT("WITHSCORES")};
-    rb_cli_ask(dead->cli, on_members, dead, 5, argv);
-    rb_cli_settle(dead->cli);
+    dead->page = PAGE;
+    for (int64_t from = 0; dead->page == PAGE && !dead->failed && from != limit;) {
+        int64_t left = limit < 0 ? PAGE : limit - from;
+        int64_t count = left < PAGE ? left : PAGE;
+        snprintf(first, sizeof first, "%lld", (long long)from);
+        snprintf(last, sizeof last, "%lld", (long long)(from + count - 1));
+        const struct rb_text argv[] = {RB_TEXT("ZREVRANGE"), rb_key_text(&key),
+                                       rb_text_of(first), rb_text_of(last),
+                                       RB_TEXT("WITHSCORES")};
+        rb_cli_ask(dead->cli, on_members, dead, 5, argv);
+        rb_cli_settle(dead->cli);
+        from += count;
+    }
     return !dead->failed;
 }
 
@@ -88,29 +122,30 @@ static void on_exec(void *ctx, enum rb_status status, const struct redisReply *r
 }
 
 static void on_score(void *ctx, enum rb_status status, const struct redisReply *reply) {
-    bool *there = ctx;
-    *there = status == RB_OK && reply->type == REDIS_REPLY_STRING;
+    struct dead *dead = ctx;
+    dead->moved = status == RB_OK && reply->type == REDIS_REPLY_STRING;
+    if (status != RB_OK)
+        dead->failed = !rb_cli_understood("ZSCORE", status, reply, REDIS_REPLY_STRING);
 }
 
-/* Takes it out, and where `queue` is set puts it there, in one transaction that fails
- * when somebody changed the dead in between. */
-static bool move(struct dead *dead, const struct corpse *c, const struct rb_key *queue,
+/* Without scripts: takes it out, and where `queue` is set puts it there, in one
+ * transaction that fails when somebody changed the dead in between. */
+static void move(struct dead *dead, struct rb_text member, const struct rb_key *queue,
                  struct rb_text envelope) {
     struct rb_key key;
-    bool there = false;
     rb_key_dead(&dead->cli->keys, &key);
-    struct rb_text set = rb_key_text(&key), member = rb_text(c->text, c->len);
+    struct rb_text set = rb_key_text(&key);
     const struct rb_text watch[] = {RB_TEXT("WATCH"), set};
     const struct rb_text score[] = {RB_TEXT("ZSCORE"), set, member};
     const struct rb_text multi[] = {RB_TEXT("MULTI")}, exec[] = {RB_TEXT("EXEC")};
     const struct rb_text unwatch[] = {RB_TEXT("UNWATCH")};
     const struct rb_text remove[] = {RB_TEXT("ZREM"), set, member};
     rb_cli_ask(dead->cli, NULL, NULL, 2, watch);
-    rb_cli_ask(dead->cli, on_score, &there, 3, score);
+    rb_cli_ask(dead->cli, on_score, dead, 3, score);
     rb_cli_settle(dead->cli);
-    if (!there) {
+    if (!dead->moved) {
         rb_cli_ask(dead->cli, NULL, NULL, 1, unwatch);
-        return false;
+        return;
     }
     rb_cli_ask(dead->cli, NULL, NULL, 1, multi);
     rb_cli_ask(dead->cli, NULL, NULL, 3, remove);
@@ -120,26 +155,51 @@ static bool move(struct dead *dead, const struct corpse *c, const struct rb_key 
     }
     rb_cli_ask(dead->cli, on_exec, dead, 1, exec);
     rb_cli_settle(dead->cli);
-    return !dead->failed;
+    dead->moved = !dead->failed;
+}
+
+static void on_moved(void *ctx, enum rb_status status, const struct redisReply *reply) {
+    struct dead *dead = ctx;
+    if (status == RB_INVALID) /* it is no envelope: it stays */
+        return;
+    if (rb_cli_understood("dead", status, reply, REDIS_REPLY_INTEGER))
+        dead->moved = reply->integer == 1;
+    else
+        dead->failed = true;
 }
 
 static bool retry(struct dead *dead, const struct corpse *c) {
+    struct rb_cli *cli = dead->cli;
     struct rb_text member = rb_text(c->text, c->len);
+    int64_t now_ms = rb_clock_unix_ms();
     struct rb_buffer text;
     struct rb_key queue;
-    bool moved = false;
+    dead->moved = false;
+    if (cli->policy.scripts) {
+        rb_dead_retry(cli->link, &cli->keys, member, now_ms, on_moved, dead);
+        rb_cli_settle(cli);
+        return dead->moved;
+    }
     rb_buffer_init(&text, RB_DEAD_ENVELOPE_BYTES);
-    if (rb_dead_revive(&dead->cli->keys, member, rb_clock_unix_ms(), &text, &queue) ==
-        RB_OK) {
-        rb_dead_forget_end(dead->cli->link, &dead->cli->keys, member);
-        moved = move(dead, c, &queue, rb_buffer_view(&text));
+    if (rb_dead_revive(&cli->keys, member, now_ms, &text, &queue) == RB_OK) {
+        rb_dead_forget_end(cli->link, &cli->keys, member);
+        move(dead, member, &queue, rb_buffer_view(&text));
     }
     rb_buffer_fini(&text);
-    return moved;
+    return dead->moved;
 }
 
 static bool drop(struct dead *dead, const struct corpse *c) {
-    return move(dead, c, NULL, rb_text(NULL, 0));
+    struct rb_cli *cli = dead->cli;
+    struct rb_text member = rb_text(c->text, c->len);
+    dead->moved = false;
+    if (cli->policy.scripts) {
+        rb_dead_drop(cli->link, &cli->keys, member, on_moved, dead);
+        rb_cli_settle(cli);
+    } else {
+        move(dead, member, NULL, rb_text(NULL, 0));
+    }
+    return dead->moved;
 }
 
 static bool show(struct dead *dead, const struct corpse *c) {
@@ -148,30 +208,24 @@ static bool show(struct dead *dead, const struct corpse *c) {
     return true;
 }
 
-static bool is_meant(const struct dead *dead, const struct corpse *c) {
-    for (char **id = dead->ids; id && *id; id++)
-        if (rb_dead_is(rb_text(c->text, c->len), rb_text_of(*id)))
-            return true;
-    return dead->all;
-}
-
 static int each(struct dead *dead, bool (*what)(struct dead *, const struct corpse *),
                 const char *done) {
     size_t count = 0, wanted = 0;
     for (size_t i = 0; i < dead->count && !dead->failed; i++)
-        if (is_meant(dead, &dead->at[i]) && what(dead, &dead->at[i]))
+        if (what(dead, &dead->at[i]))
             count++;
     for (char **id = dead->ids; id && *id; id++)
         wanted++;
     if (done)
         printf("%zu %s\n", count, done);
-    if (count < wanted)
+    if (count < wanted && !dead->failed)
         rb_cli_say("%zu of %zu are not among the dead", wanted - count, wanted);
     return dead->failed || count < wanted ? RB_EXIT_FAILURE : RB_EXIT_OK;
 }
 
-static int act(struct dead *dead, const char *verb, long long limit) {
+static int act(struct dead *dead, const char *verb, int64_t limit) {
     bool listing = strcmp(verb, "list") == 0;
+    dead->all |= listing;
     int code = rb_cli_connect(dead->cli);
     if (code == 0 && !fetch(dead, listing ? limit : -1))
         code = RB_EXIT_FAILURE;

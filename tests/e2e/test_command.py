@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from peers.daemons import program
-from peers.process import wait_until
+from peers.process import lasting, wait_until
 
 QUOTE = """
 service: quote
@@ -261,19 +261,19 @@ def test_listen_resumes_and_tells_gaps(redis, start, ringback):
     id = lines(id)[0]["id"]
     for n in range(1, 6):
         ringback("publish", "c", n, settings=small, check=True)
-    heard = ringback("listen", "c", "--json", "--since", id, "--idle", "200ms")
+    heard = ringback("listen", "c", "--json", "--since", id, "--idle", lasting(0.4))
     events = lines(heard)
     assert [e["event"] for e in events] == ["gap"] + ["message"] * 3
     assert events[0]["since"] == id and events[0]["id"] < events[1]["id"]
     # All of it expired: told as well. The cursor of the last one misses nothing.
     redis.client.delete("ringback:ch:{c}")
-    gone = lines(ringback("listen", "c", "--json", "--since", id, "--idle", "200ms"))
+    gone = lines(ringback("listen", "c", "--json", "--since", id, "--idle", lasting(0.4)))
     assert [e["event"] for e in gone] == ["gap"]
     last = events[-1]["id"]
     assert not ringback("listen", "c", "--since", last, "--idle", "200ms").stdout
     # A cursor from a future that a failover took back.
     lost = lines(ringback("listen", "c", "--json", "--since", "9999999999999-0",
-                          "--idle", "200ms"))  # fmt: skip
+                          "--idle", lasting(0.4)))  # fmt: skip
     assert [(e["event"], e["id"]) for e in lost] == [("gap", last)]
 
 
@@ -316,7 +316,7 @@ def test_listen_in_dialogue(redis, ringback, folder, config):
         talk.kill()
         _, said = talk.communicate()
     assert "channel's name" in said
-    ended = ringback("listen", "--idle", "200ms", input="a\nb")
+    ended = ringback("listen", "--idle", lasting(0.4), input="a\nb")
     assert ended.returncode == 0 and len(ended.stdout.splitlines()) == 2
     assert ringback("listen", input="").returncode == 0
 
@@ -393,7 +393,8 @@ def test_dead(redis, ringback):
     head, job = again.split("\n")
     fields = dict(word.split("=") for word in head.split(" ")[1:])
     assert fields["id"] == "a" and fields["deliveries"] == "0" and fields.keys() <= {"id", "queue", "deliveries", "at"}
-    assert json.loads(job)["id"] == "a"
+    assert json.loads(job) == {"service": "x", "channel": "c", "id": "a"}
+    assert abs(int(fields["at"]) - redis.now_ms()) < 60000  # it is asked for now
     assert redis.client.hkeys("ringback:ch:{c}:meta") == ["t:b"]
 
     done = ringback("dead", "drop", "b", "nobody")
@@ -402,6 +403,30 @@ def test_dead(redis, ringback):
     assert redis.client.llen("ringback:retry:fast") == 1
     ringback("dead", "drop", "--all", check=True)
     assert redis.client.zcard("ringback:dead") == 0
+
+
+@pytest.mark.parametrize("claim", ["lease", "blpop"])
+def test_a_dead_job_is_asked_for_again(redis, ringback, claim):
+    """Its time in the queue counts from then; nothing else of it changes."""
+    job = '{ "params": {"at": 1.50}, "at" : 1700000000000 ,"id":"j","service":"x"}'
+    redis.client.zadd("ringback:dead", {f"rb1 id=j queue=q deliveries=3 at=5 reason=poisoned\n{job}": 1})
+    settings = {"worker": {"claim": claim}}
+    assert ringback("dead", "retry", "j", settings=settings, check=True).stdout == "1 queued again\n"
+    assert ringback("dead", "drop", "--all", settings=settings, check=True).stdout == "0 dropped\n"
+    again = redis.client.lindex("ringback:retry:q", 0).partition("\n")[2]
+    at = json.loads(again)["at"]
+    assert again == job.replace("1700000000000", str(at)) and abs(at - redis.now_ms()) < 60000
+
+
+@pytest.mark.parametrize("claim", ["lease", "blpop"])
+def test_a_redis_that_refuses_is_told(redis, ringback, claim):
+    """And is not taken for one that has no such job."""
+    bury(redis, "a", "b")
+    redis.client.execute_command("ACL", "SETUSER", "default", "-zrem", "-zscore")
+    done = ringback("dead", "retry", "--all", settings={"worker": {"claim": claim}})
+    assert done.returncode == 1 and "run th" in done.stderr and "not among" not in done.stderr, done
+    redis.client.execute_command("ACL", "SETUSER", "default", "+zrem", "+zscore")
+    assert redis.client.zcard("ringback:dead") == 2 and not redis.client.exists("ringback:retry:fast")
 
 
 def test_dead_that_are_not_readable(redis, ringback):

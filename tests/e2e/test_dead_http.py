@@ -1,5 +1,7 @@
 """The dead over the admin listener: listed, shown, queued again, dropped."""
 
+import json
+
 from peers.clients import ask, get, post
 from peers.process import wait_until
 
@@ -23,6 +25,28 @@ def test_the_dead(redis, service, worker, notifier):
     assert get(front.admin + "/dead/j3").status == 404
     assert ask(front.admin + "/dead/j3", "DELETE").status == 404
     assert redis.client.zcard("ringback:dead") == 69
+
+
+def test_a_great_many_come_in_pages(redis, notifier, ringback):
+    """Each may be of a megabyte: one answer with all of them would break the link."""
+    front, many = notifier(), 340
+    pipe = redis.client.pipeline(transaction=False)
+    for n in range(many):
+        pipe.zadd("ringback:dead", {f"rb1 id=w-{n} queue=q deliveries=3 at=1 reason=poisoned\n{{}}": n})
+    pipe.execute()
+    pages = lambda: redis.client.info("commandstats").get("cmdstat_zrevrange", {}).get("calls", 0)  # noqa: E731
+    for limit, told, asked in (("?limit=1000", 340, 4), ("?limit=250", 250, 3), ("?limit=100", 100, 1), ("", 50, 1)):
+        before = pages()
+        dead = get(front.admin + "/dead" + limit).json()["dead"]
+        assert [d["id"] for d in dead] == [f"w-{n}" for n in range(many)][::-1][:told]
+        assert pages() - before == asked
+    before = pages()
+    assert json.loads(ringback("dead", "show", "w-0", check=True).stdout)["id"] == "w-0"
+    assert pages() - before == 4
+    assert len(ringback("dead", "list", "--limit", "250", check=True).stdout.splitlines()) == 250
+    assert ringback("dead", "drop", "w-7", "w-300", check=True).stdout == "2 dropped\n"
+    assert ringback("dead", "drop", "--all", check=True).stdout == f"{many - 2} dropped\n"
+    assert not redis.client.exists("ringback:dead")
 
 
 def test_queued_again(redis, service, worker, notifier):
