@@ -179,7 +179,12 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int events) {
 
 /* ---- the request ---- */
 
-static void answer_full(struct rb_exchange *x) {
+static void answer_full(struct rb_exchange *x, const char *why) {
+    struct rb_server *server = rb_exchange_server(x);
+    unsigned held;
+    rb_count(server, RB_COUNT_REFUSED_ADMIN, 1);
+    if (rb_server_line(server, RB_LINE_ADMIN, &held))
+        rb_log(RB_LOG_WARN, "admin.refused", RB_S("why", why), RB_I("suppressed", held));
     rb_exchange_problem(x, 503, "As many ask for the status as may.",
                         RB_TEXT("Retry-After: 5\r\n"));
 }
@@ -189,7 +194,7 @@ static void begin_watching(struct rb_admin_status *s, struct rb_exchange *x) {
     struct rb_connection *c;
     struct rb_buffer head;
     if (s->watcher_count == WATCHERS) {
-        answer_full(x);
+        answer_full(x, "watchers");
         return;
     }
     c = rb_exchange_take(x);
@@ -218,7 +223,7 @@ void rb_admin_show_status(struct rb_exchange *x, struct rb_text none) {
         rb_http_accepts(rb_http_header(request, "accept"), "text/event-stream")) {
         begin_watching(s, x);
     } else if (s->asker_count == ASKERS) {
-        answer_full(x);
+        answer_full(x, "askers");
     } else {
         s->askers[s->asker_count++] = rb_exchange_hold(x);
         look(s);

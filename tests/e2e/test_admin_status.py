@@ -1,7 +1,9 @@
 """GET /status, once and live, and GET /jobs/<id>; and whom of those with a browser the admin
 listener serves."""
 
+import itertools
 import json
+import time
 
 import pytest
 from peers.clients import Closed, Http, Raw, ask, get, post
@@ -48,11 +50,17 @@ def test_once(redis, service, worker, ready, ringback):
     worker()
     started = ready(processes=2)
     redis.push({"service": "quote", "channel": "c"}, {"service": "none", "channel": "d"})
-    told = wait_until(lambda: (s := get(started.admin + "/status").json())["services"].get("quote", {}).get("calls") and s)
+
+    def all_told():
+        """The worker tells once a second; connections of the answers before may linger."""
+        said = get(started.admin + "/status").json()
+        counts = said["notifier"]["redis_up"], said["notifier"]["connections"]["admin"], said["dead"]
+        return said if said["services"].get("quote", {}).get("calls") and counts == (2, 1, 1) else None
+
+    told = wait_until(all_told, what="all to be told")
     assert sum(bucket["calls"] for bucket in told["services"]["quote"]["latency"]) == 1
     assert told["services"]["quote"]["latency"][-1]["le_s"] is None
-    assert told["error"] is None and told["dead"] == 1 and told["notifier"]["processes"] == 2
-    assert told["notifier"]["redis_up"] == 2 and told["notifier"]["connections"]["admin"] == 1
+    assert told["error"] is None and told["notifier"]["processes"] == 2
     assert told["notifier"]["version"] in ringback("--version").stdout
     assert ask(started.admin + "/status", "HEAD", {"Accept": "text/event-stream"}).status == 200
     # The command says the same of Redis, but for how long calls took.
@@ -65,7 +73,7 @@ def test_live(redis, ready):
     """Redis is asked once for all who watch, once a second, and not when nobody does."""
     started = ready(poll_timeout="2s")
     looks = lambda: redis.client.info("commandstats").get("cmdstat_time", {}).get("calls", 0)  # noqa: E731
-    before = looks()
+    before, begun = looks(), time.monotonic()
     watches = [Watch(started.admin, version) for version in ("1.1", "1.0", "1.1")]
     assert "text/event-stream" in watches[0].top and not watches[1].chunked
     redis.push({"service": "x"})
@@ -80,7 +88,7 @@ def test_live(redis, ready):
     admin = lambda: get(started.admin + "/metrics").text  # noqa: E731
     wait_until(lambda: 'connections{transport="admin"} 1\n' in admin(), what="them to be gone")
     now = looks()
-    assert 2 <= now - before <= 8
+    assert 2 <= now - before <= 4 + time.monotonic() - begun
     assert get(started.url + "/wait/nobody").status == 204  # a while later
     assert looks() == now
 
@@ -92,12 +100,12 @@ def test_shared(redis, ready):
     get(started.admin + "/status")
     before = looks()
     asked = lambda: int(get(started.admin + "/metrics").text.split("\nringback_notifier_requests_total ")[1].split()[0])  # noqa: E731
-    count = asked()
+    count, own = asked(), itertools.count(1)
     redis.pause()
     askers = [Http(started.admin) for _ in range(20)]
     for asker in askers:
         asker.request("GET", "/status")
-    wait_until(lambda: asked() > count + 20)
+    wait_until(lambda: asked() - next(own) >= count + 20, what="all of them to have asked")
     redis.resume()
     assert len({asker.response().json()["at"] for asker in askers}) == 1
     assert looks() == before + 1
@@ -132,6 +140,8 @@ def test_bounded(redis, ready):
     watches = [Watch(started.admin) for _ in range(64)]
     answer = get(started.admin + "/status", {"Accept": "text/event-stream"})
     assert answer.status == 503 and answer.headers["retry-after"] == "5"
+    assert started.wait_line("admin.refused", why="watchers")
+    assert 'refused_total{reason="admin"} 1\n' in get(started.admin + "/metrics").text
     assert get(started.admin + "/status").status == 200
     watches.pop().close()
     wait_until(lambda: Watch(started.admin).top.startswith("http/1.1 200"), what="room for another")
@@ -184,8 +194,9 @@ def test_the_life_of_a_job(redis, service, worker, ready):
     for n in range(60):  # of others, on the same channel
         redis.publish("c", {"channel": "c", "event": "note", "n": n})
     get(started.url + "/wait/c?until=done")
-    told = wait_until(lambda: (t := life(started.admin, "j1", "?channel=c"))["delivered_at"] and t)
-    assert told["place"] == "ended" and told["worker"] is None and told["channel"] == "c"
+    told = wait_until(lambda: (t := life(started.admin, "j1", "?channel=c"))["delivered_at"]
+                      and t["place"] == "ended" and t)  # fmt: skip
+    assert told["worker"] is None and told["channel"] == "c"
     assert [e["event"] for e in told["events"]] == ["started", "done"]
     assert told["ended"] == told["events"][1]["id"] and "data" not in told["events"][1]
     assert life(started.admin, "j1") == 404  # whose channel was it? Nobody says it now
