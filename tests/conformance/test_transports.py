@@ -13,7 +13,7 @@ import pytest
 from peers.clients import Closed, Http, Raw, Sse, Stream, WebSocket, ask
 from peers.daemons import Notifier
 from peers.nginx import NGINX, Front
-from peers.process import Processes, free_port, wait_until
+from peers.process import Processes, free_port, lasting, wait_until
 from peers.redis_server import RedisServer
 
 MAX_CHANNELS = 16
@@ -161,7 +161,7 @@ class Stack:
         plain, secure = free_port(), free_port()
         self.notifier = Notifier(self.processes, {
             "redis": {"url": self.redis.url}, "log": {"level": "debug"},
-            "notifier": {"processes": 1, "poll_timeout": "700ms", "ping_interval": "300ms",
+            "notifier": {"processes": 1, "poll_timeout": "700ms", "ping_interval": lasting(0.6),
                          "drain_timeout": "1s", "tls": {"certificate": str(cert), "key": str(key)},
                          "listen": [f"127.0.0.1:{plain}", f"tls://127.0.0.1:{secure}"]}},
             wait=False)  # fmt: skip
@@ -438,4 +438,4 @@ def test_all_are_told_good_bye(stack, all_kinds):
             assert client.says_good_bye(), client
         except Closed as error:
             raise AssertionError(f"{client} was cut off") from error
-    assert stack.notifier.stop() == 0
+    assert stack.notifier.wait() == 0

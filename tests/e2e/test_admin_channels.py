@@ -91,7 +91,7 @@ def test_what_is_waited_on(redis, ready):
     assert names(get(url + "&match=order:*")) == ["order:1", "order:2"]
     assert names(get(url + "&match=order:2")) == ["order:2"]
     clients.pop(0).close()
-    wait_until(lambda: told()["order:1"] == 1, what="one waiter")
+    wait_until(lambda: told().get("order:1") == 1, what="one waiter")
     for client in clients:
         client.close()
     wait_until(lambda: told() == {}, what="nobody")

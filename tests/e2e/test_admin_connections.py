@@ -33,6 +33,17 @@ def wait_for(started, count, query=""):
     return listed(started, query)["connections"]
 
 
+def by_transport(started, count, *kinds):
+    """transport → one of that kind, when so many are connected and each has asked."""
+
+    def look():
+        told = listed(started)
+        found = {one["transport"]: one for one in told["connections"] if one["channels"] != ["stays"]}
+        return found if told["total"] == count and set(found) == set(kinds) else None
+
+    return wait_until(look, what=f"{count} connections")
+
+
 def drop(started, one):
     return ask(started.admin + f"/connections/{one['id']}", "DELETE")
 
@@ -44,8 +55,7 @@ def test_each_way_to_wait_is_told(redis, ready):
     poller.request("GET", "/wait/p")
     idle = Http(started.url)
     clients = [WebSocket(started.url, "w,both"), Sse(started.url, "s,both"), Stream(started.url, "t"), poller, idle]
-    found = {one["transport"]: one for one in wait_for(started, 5)}
-    assert set(found) == {"websocket", "sse", "stream", "poll", "http"}
+    found = by_transport(started, 5, "websocket", "sse", "stream", "poll", "http")
     assert found["websocket"]["channels"] == ["w", "both"] and found["http"]["channels"] == []
     assert len({one["id"] for one in found.values()}) == 5
     for one in found.values():
@@ -71,7 +81,7 @@ def test_one_is_dropped(redis, ready):
     web, sse, poller, idle = WebSocket(started.url, "w"), Sse(started.url, "s"), Http(started.url), Http(other.url)
     stays = [WebSocket(base, "stays") for base in (started.url, other.url)]
     poller.request("GET", "/wait/p")
-    found = {one["transport"]: one for one in wait_for(other, 6) if one["channels"] != ["stays"]}
+    found = by_transport(other, 6, "websocket", "sse", "poll", "http")
     for transport in ("websocket", "sse", "poll", "http"):
         assert drop(other, found[transport]).status == 204
         gone = drop(started, found[transport])

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from peers.clients import Closed, Sse, Stream, WebSocket, ask, get, poll, post
-from peers.process import patience, wait_until
+from peers.process import lasting, patience, wait_until
 from peers.tokens import encode, token
 
 
@@ -221,7 +221,8 @@ def test_subscribe_is_checked(redis, guarded):
 def test_a_live_websocket_is_warned_and_ended(redis, guarded):
     served = guarded(warning="1s")
     begun = time.time()
-    with WebSocket(served.url, "b", query=f"?token={token('b', ttl=2)}") as ws:
+    text = token("b", ttl=None, exp=begun + 2)
+    with WebSocket(served.url, "b", query=f"?token={text}") as ws:
         warning = ws.event()
         assert warning["event"] == "expiring"
         assert 0.9 < time.time() - begun < patience(1.6)
@@ -236,7 +237,7 @@ def test_a_live_websocket_is_warned_and_ended(redis, guarded):
 
 def test_a_live_stream_is_warned_and_ended(redis, guarded):
     served = guarded(warning="1s")
-    query = f"?token={token('b', ttl=2)}"
+    query = f"?token={token('b', ttl=1 + patience(1))}"
     with Sse(served.url, "b", query=query) as sse, Stream(
         served.url, "b", query=query.replace("?", "&")
     ) as stream:
@@ -256,16 +257,16 @@ def test_a_live_stream_is_warned_and_ended(redis, guarded):
 def test_a_poll_ends_with_its_token(redis, guarded):
     served = guarded()
     begun = time.time()
-    query = f"?token={token('b', ttl=1)}"
+    query = f"?token={token('b', ttl=min(patience(1), 5))}"
     assert poll(served.url, "b", query=query).status == 204
     assert time.time() - begun < min(patience(5), 20)
     refused(poll(served.url, "b", query=query), 401, "invalid_token")
 
 
 def test_refresh(redis, guarded):
-    served = guarded(warning="2s")
-    end = time.time() + 3
-    with WebSocket(served.url, "a,b", query=f"?token={token('*', ttl=3)}") as ws:
+    served = guarded(warning=lasting(2))
+    end = time.time() + 1 + patience(2)
+    with WebSocket(served.url, "a,b", query=f"?token={token('*', ttl=None, exp=end)}") as ws:
         assert ws.event()["event"] == "expiring"
         ws.send_json({"token": token("*", ttl=-1)})
         assert ws.event()["error"]["code"] == "invalid_token"
@@ -273,7 +274,7 @@ def test_refresh(redis, guarded):
         revoked = ws.event()  # b is not in the new one
         assert (revoked["event"], revoked["channel"]) == ("revoked", "b")
         assert ws.event() == {"token": "accepted"}
-        wait_until(lambda: time.time() > end + 0.2, what="the end of the first token")
+        wait_until(lambda: time.time() > end + 0.2, 30, what="the end of the first token")
         published(served, "b")
         id = published(served, "a")
         assert ws.event()["id"] == id

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote as escape
 
 import pytest
-from peers.process import free_port, wait_until
+from peers.process import free_port, lasting, patience, wait_until
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "jobs" / "scripts"
 
@@ -131,7 +131,7 @@ def test_a_refusal_is_no_outage(redis, service, worker):
 
 def test_a_timeout_of_all_gives_the_old_one(redis, service, worker):
     define(service, "/v1?gate=g", cache={"ttl": "1m", "stale_if_error": "1h", "coalesce": True},
-           timeout={"total": "400ms"})  # fmt: skip
+           timeout={"total": lasting(0.7)})  # fmt: skip
     worker()
     service.open("g")
     ask(redis, "c1")
@@ -222,7 +222,7 @@ def test_the_one_who_asks_dies(redis, service, worker):
 def test_the_leaders_own_end_is_not_the_others(redis, service, worker):
     define(service, "/v1?gate=g", cache={"coalesce": True})
     worker()
-    ask(redis, "c1", expires=redis.now_ms() + 600)
+    ask(redis, "c1", expires=redis.now_ms() + int(patience(700)))
     service.wait_open(1)
     ask(redis, "c2")
     ask(redis, "c3")

@@ -195,7 +195,7 @@ def test_the_line_is_lost_and_comes_back(redis, service, worker, notifier, brows
     shows(browser, "#line", "connection lost")
     assert browser.count("#board.stale") == 1
     browser.shot("dashboard-lost")
-    served.stop()
+    assert served.wait() == 0
     again = {"listen": [f"127.0.0.1:{served.port}"], "admin": [f"127.0.0.1:{served.admin_port}"]}
     notifier(settings={"notifier": again}, name="again", wait=False).wait_line("notifier.listening")
     shows(browser, "#line", "live")

@@ -66,7 +66,7 @@ def test_the_list(apps, browser):
 
 
 def test_hotels(apps, browser):
-    app = apps(delay=f"0.5-{min(patience(2), 4)}")
+    app = apps(delay=f"{min(patience(1.2), 3)}-{min(patience(2), 4)}")
     browser.get(app.url + "hotels/?city=Bern")
     assert "Asking three agencies" in browser.text("ring-back")
     wait_until(lambda: browser.count("ring-back section") >= 1, 20, "the first agency")

@@ -4,7 +4,7 @@ import json
 from urllib.parse import quote as escape
 
 import pytest
-from peers.process import wait_until
+from peers.process import lasting, wait_until
 
 
 def define(service, calls, **more):
@@ -134,7 +134,7 @@ def test_settled_waits_for_all_and_tells_what_failed(redis, service, worker):
 
 @pytest.mark.parametrize("need", ["all", "settled"])
 def test_the_deadline_closes_with_what_is_there(redis, service, worker, need):
-    define(service, {"a": "/a" + answer(1), "b": "/b?hang=1"}, need=need, deadline="400ms")
+    define(service, {"a": "/a" + answer(1), "b": "/b?hang=1"}, need=need, deadline=lasting(0.6))
     worker()
     push(redis)
     event = terminal(redis)

@@ -5,7 +5,7 @@ import socket
 import threading
 
 import pytest
-from peers.process import wait_until
+from peers.process import lasting, wait_until
 
 
 class Slow:
@@ -85,7 +85,7 @@ def test_a_fast_answer_needs_no_second(redis, service, worker, slow):
 
 def test_a_failure_of_the_second_waits_for_the_first(redis, service, worker, slow):
     peer = slow(None, says("no", 503))
-    ask(redis, service, peer, timeout={"per_try": "600ms"})
+    ask(redis, service, peer, timeout={"per_try": lasting(0.8)})
     worker()
     assert terminal(redis)["error"]["code"] == "timeout"
     assert peer.taken == 2

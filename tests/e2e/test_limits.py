@@ -6,7 +6,7 @@ import time
 
 import pytest
 from peers.clients import CONTINUATION, PING, TEXT, Closed, Http, Raw, Sse, WebSocket, get
-from peers.process import wait_until
+from peers.process import lasting, patience, wait_until
 
 
 def count(daemon, series):
@@ -61,13 +61,13 @@ def test_who_goes_on_is_closed(redis, notifier, what):
 
 
 def test_answers_to_pings_are_not_counted(redis, notifier):
-    client = WebSocket(notifier(max_commands_per_second=1, ping_interval="100ms").url, "page")
+    client = WebSocket(notifier(max_commands_per_second=1, ping_interval=lasting(0.15)).url, "page")
 
     def event():
         redis.publish("page", {"event": "tick"})
         return client.event()["event"] == "tick" and client.pings >= 12
 
-    wait_until(event, 10, "twelve pings", interval=0.05)
+    wait_until(event, 20, "twelve pings", interval=0.05)
 
 
 def test_no_limit(redis, notifier):
@@ -104,7 +104,7 @@ def test_who_comes_too_fast_waits(redis, notifier):
     # The admin listener is not slowed.
     began = time.monotonic()
     assert [get(served.admin + "/healthz").status for _ in range(30)] == [200] * 30
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < patience(2)
 
 
 def test_a_paced_listener_ends_in_time(redis, notifier):
@@ -118,7 +118,7 @@ def test_a_paced_listener_ends_in_time(redis, notifier):
 
 def test_new_ones_from_one_address(redis, notifier):
     served = notifier(max_accepts_per_second_per_address=2)
-    got, left = [], []
+    got, left, began = [], [], time.monotonic()
     for n in range(12):
         client = Http(served.url)
         client.request("GET", "/wait/a?mode=stream", {})
@@ -128,13 +128,21 @@ def test_new_ones_from_one_address(redis, notifier):
             assert int(head.headers["retry-after"]) > 0
         left.append(client)
     # The fixture has looked at the port before: four in a burst, less that look.
-    assert got.count(200) in (3, 4, 5) and got[-1] == 503
+    assert 3 <= got.count(200) <= 5 + 2 * (time.monotonic() - began) and 503 in got
     assert refused(served, "max_accepts_per_second_per_address") == got.count(503)
     line = served.wait_line("connection.refused")
     assert line["why"] == "max_accepts_per_second_per_address"
     # An EventSource would stay away for ever after a 503.
-    sse = Sse(served.url, "a")
-    assert sse.answer.status == 200 and b"retry: 10000" in sse.rest()
+
+    def sent_away():
+        """One that finds a place, half a second being over, tells nothing."""
+        sse = Sse(served.url, "a")
+        assert sse.answer.status == 200
+        if sse.answer.headers.get("connection") != "close":
+            return False
+        return b"retry: 10000" in sse.rest()
+
+    wait_until(sent_away, what="an EventSource to be sent away")
     wait_until(lambda: status_of(served.url) == 200, 10, "room again", interval=0.6)
 
 

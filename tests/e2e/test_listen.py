@@ -12,6 +12,7 @@ import threading
 
 import pytest
 from peers.daemons import program
+from peers.process import lasting
 from peers.terminal import Terminal
 
 
@@ -219,7 +220,7 @@ def event(id, **more):
 )  # fmt: skip
 def test_what_is_wrong_is_counted(ringback, frames, wanted):
     bad = BadNotifier(frames)
-    done = ringback("listen", "--clients", 1, "--url", bad.url, "--for", "300ms", "--json", "c")
+    done = ringback("listen", "--clients", 1, "--url", bad.url, "--for", lasting(0.3), "--json", "c")
     bad.listener.close()
     _, summary = seconds(done)
     assert {key: summary[key] for key in wanted} == wanted, done.stdout + done.stderr

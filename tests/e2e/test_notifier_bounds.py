@@ -96,9 +96,20 @@ def test_large_heads(redis, notifier, head, status):
 # ---------------------------------------------------------------------- numbers
 
 
+def let_in(daemon, count):
+    """So many are, though the fixture's look at the port may still take a place at first."""
+
+    def come():
+        client = WebSocket(daemon.url, "c")
+        return client if client.answer.status == 101 else client.close()
+
+    return [wait_until(come, what="a place") for _ in range(count)]
+
+
 def test_max_connections(redis, notifier):
     daemon = notifier(max_connections=5)
-    clients = [WebSocket(daemon.url, "c") for _ in range(5)]
+    clients = let_in(daemon, 5)
+    before = metric(daemon, "ringback_notifier_refused_total", reason="max_connections")
     answer = get(daemon.url + "/wait/c")
     assert answer.status == 503 and answer.headers["retry-after"] == "10"
     # An EventSource would never come back after an error.
@@ -107,7 +118,7 @@ def test_max_connections(redis, notifier):
     assert sse.rest() == b"retry: 10000\n\n" or sse.text
     assert WebSocket(daemon.url, "c").answer.status == 503
     assert get(daemon.admin + "/healthz").status == 200  # admin is not shut out
-    assert metric(daemon, "ringback_notifier_refused_total", reason="max_connections") == 3
+    assert metric(daemon, "ringback_notifier_refused_total", reason="max_connections") == before + 3
     heard(redis, "c")
     tick(redis, "c", 1)
     assert [client.event()["data"] for client in clients] == [1] * 5
@@ -118,15 +129,14 @@ def test_max_connections(redis, notifier):
 
 def test_max_connections_of_several_processes(redis, notifier):
     daemon = notifier(max_connections=6, processes=2)
-    clients = [WebSocket(daemon.url, "c") for _ in range(6)]
-    assert all(client.answer.status == 101 for client in clients)
-    assert WebSocket(daemon.url, "c").answer.status == 503
+    clients = let_in(daemon, 6)
+    assert len(clients) == 6 and WebSocket(daemon.url, "c").answer.status == 503
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_max_connections_per_address(redis, notifier, count):
     daemon = notifier(max_connections_per_address=3, processes=count)
-    clients = [WebSocket(daemon.url, "c") for _ in range(3)]
+    clients = let_in(daemon, 3)
     assert WebSocket(daemon.url, "c").answer.status == 503
     clients.pop().close()
     wait_until(lambda: get(daemon.url + "/nothing").status == 404)
@@ -332,9 +342,9 @@ def test_a_storm_of_all_kinds_leaves_nothing_behind(redis, notifier):
 
 
 def test_refusals_do_not_flood_the_log(redis, notifier):
-    daemon = notifier()
+    daemon, begun = notifier(), time.monotonic()
     for _ in range(100):
         get(daemon.url + "/wait/c", {"Host": "a b"})
     lines = daemon.lines("http.bad_request")
-    assert 0 < len(lines) <= 30
+    assert 0 < len(lines) <= 20 + 10 * (time.monotonic() - begun)
     assert metric(daemon, "ringback_notifier_refused_total", reason="bad_request") == 100

@@ -35,7 +35,7 @@ def run(folder, config):
         base = {"listen": ["127.0.0.1:0"], "admin": []}
         file.write_text(json.dumps(config({"notifier": {**base, **members}})))
         return subprocess.run([program("ringback-notifier"), "-c", file, *args],
-                              capture_output=True, text=True, timeout=20)  # fmt: skip
+                              capture_output=True, text=True, timeout=patience(20))  # fmt: skip
 
     return start
 
@@ -85,6 +85,7 @@ def test_unix_sockets(redis, notifier, folder, run):
     stale.close()  # what a killed process leaves behind
     daemon = notifier(listen=[f"unix:{path}", f"unix:{closed}?mode=0600"], wait=False,
                       admin=[f"unix:{folder}/admin.sock"])  # fmt: skip
+    daemon.wait_line("notifier.started")  # on all of them
     assert listening(daemon)[0] == f"unix:{path}"
 
     def modes():
@@ -133,9 +134,9 @@ def test_processes_share_the_work(redis, notifier):
     for n in range(8):
         tick(redis, f"c{n}", n)
     assert [client.event()["data"] for client in clients] == [n % 8 for n in range(64)]
-    metrics = get(daemon.admin + "/metrics").text
-    assert 'ringback_notifier_connections{transport="websocket"} 64' in metrics
-    assert 'ringback_notifier_delivered_total{transport="websocket"} 64' in metrics
+    for counted in ('connections{transport="websocket"} 64', 'delivered_total{transport="websocket"} 64'):
+        wait_until(lambda: f"ringback_notifier_{counted}\n" in get(daemon.admin + "/metrics").text,
+                   what=counted)  # fmt: skip
 
 
 def test_a_process_that_dies_is_replaced(redis, notifier):
@@ -193,7 +194,7 @@ def test_everybody_is_told_good_bye(redis, notifier):
     assert answer.status == 204 and answer.headers["etag"] == f'"{id}"'
     assert answer.headers["connection"] == "close"
     assert idle.rest() == b"" and silent.rest() == b""
-    assert daemon.stop() == 0
+    assert daemon.wait() == 0
     daemon_lines = daemon.lines("notifier.ended")
     assert daemon_lines and not daemon.lines("notifier.drain_timeout")
     with pytest.raises(ConnectionRefusedError):
@@ -239,7 +240,7 @@ def test_idle_costs_nothing(redis, notifier):
     """No wake-up faster than a second when nothing happens."""
     daemon = notifier()
     clients = [WebSocket(daemon.url, f"c{n}") for n in range(200)]
-    wait_until(lambda: daemon.alive(), what="alive")
+    heard(redis, "c199")
     wait_until(lambda: 'transport="websocket"} 200' in get(daemon.admin + "/metrics").text)
 
     def switches():
@@ -249,5 +250,5 @@ def test_idle_costs_nothing(redis, notifier):
     begun, before = redis.now_ms(), switches()
     wait_until(lambda: redis.now_ms() - begun > 3000, interval=0.5)
     # It looks after its links to Redis every other second; channels may be let go.
-    assert switches() - before < 20
+    assert switches() - before < 20 * (redis.now_ms() - begun) / 3000
     assert clients and daemon.cpu_seconds() < patience(2)

@@ -7,11 +7,16 @@ import pytest
 from peers.clients import (
     Closed, Http, Raw, Response, Sse, Stream, WebSocket, ask, get, poll,
 )  # fmt: skip
-from peers.process import wait_until
+from peers.process import lasting, wait_until
 
 
 def put(redis, channel, *data, event="tick"):
     return [redis.publish(channel, {"event": event, "data": n}) for n in data]
+
+
+def answered(base, channel, **how):
+    """A poll's answer when there is something: one whose time was over before comes again."""
+    return wait_until(lambda: (a := poll(base, channel, **how)).status != 204 and a, what=channel)
 
 
 def script_publish(ringback, channel, data="1", event="tick"):
@@ -88,7 +93,7 @@ def test_websocket_raw_is_text_or_binary(redis, notifier):
 def test_poll_answers_what_is_there(redis, notifier):
     base = notifier(poll_timeout="200ms").url
     ids = put(redis, "c", 1, 2)
-    answer = poll(base, "c")
+    answer = answered(base, "c")
     assert answer.status == 200 and answer.headers["content-type"] == "application/json"
     assert [e["data"] for e in answer.json()["events"]] == [1, 2]
     assert answer.json()["cursor"] == ids[-1]
@@ -151,7 +156,7 @@ def test_poll_of_raw_messages(redis, notifier):
 
 
 def test_jsonp(redis, notifier):
-    base = notifier(poll_timeout="100ms").url
+    base = notifier(poll_timeout=lasting(0.3)).url
     (id,) = put(redis, "c", "\u2028<")
     answer = poll(base, "c", query="?callback=page.hear")
     assert answer.headers["content-type"].startswith("text/javascript")
@@ -234,12 +239,12 @@ def test_until_done_when_the_stream_expired(redis, notifier, ringback):
 def test_several_channels_and_their_cursor(redis, notifier):
     base = notifier(poll_timeout="200ms").url
     (a,), (b,) = put(redis, "a", 1), put(redis, "b", 2)
-    answer = poll(base, "a,none,b")
+    answer = answered(base, "a,none,b")
     assert answer.json()["cursor"] == f"{a},-,{b}"
     assert sorted(e["data"] for e in answer.json()["events"]) == [1, 2]
     assert poll(base, "a,none,b", since=f"{a},-,{b}").status == 204
     put(redis, "a", 3)
-    answer = poll(base, "b,a", since=f"{b},{a}")
+    answer = answered(base, "b,a", since=f"{b},{a}")
     assert [e["data"] for e in answer.json()["events"]] == [3]
     sse = Sse(base, "b,a", since=f"-,{a}")
     ids = sorted((sse.next()[0], sse.next()[0]))
@@ -262,29 +267,29 @@ def test_gap_is_told(redis, notifier, ringback, config):
     base = notifier(poll_timeout="200ms").url
     ids = [script_publish(ringback, "c", str(n)) for n in range(5)]
     redis.client.xtrim("ringback:ch:{c}", maxlen=2, approximate=False)
-    events = poll(base, "c", since=ids[0]).json()["events"]
+    events = answered(base, "c", since=ids[0]).json()["events"]
     assert [e["event"] for e in events] == ["gap", "tick", "tick"]
     gap = events[0]
     assert gap["since"] == ids[0] and gap["first"] == ids[3] and gap["id"] == ids[2]
     assert gap["channel"] == "c" and gap["at"] > 1700000000000
     # The last one trimmed away, and nothing missed.
-    assert [e["event"] for e in poll(base, "c", since=ids[2]).json()["events"]] == ["tick"] * 2
+    assert [e["event"] for e in answered(base, "c", since=ids[2]).json()["events"]] == ["tick"] * 2
     # From the gap's own id it is not told again, and SSE calls it by its name.
-    assert poll(base, "c", since=gap["id"]).json()["events"][0]["event"] == "tick"
+    assert answered(base, "c", since=gap["id"]).json()["events"][0]["event"] == "tick"
     assert Sse(base, "c", since=ids[0]).next()[:2] == (gap["id"], "gap")
     # All expired: the last id is known for a while.
     redis.client.delete("ringback:ch:{c}")
     assert poll(base, "c", since=ids[4]).status == 204
-    (gap,) = poll(base, "c", since=ids[1]).json()["events"]
+    (gap,) = answered(base, "c", since=ids[1]).json()["events"]
     assert (gap["event"], gap["id"], gap["first"]) == ("gap", ids[4], None)
     # From a future that a failover took back.
-    (gap,) = poll(base, "c", since="9999999999999-0").json()["events"]
+    (gap,) = answered(base, "c", since="9999999999999-0").json()["events"]
     assert (gap["event"], gap["id"]) == ("gap", ids[4])
 
 
 def test_gap_when_nothing_is_known_any_more(redis, notifier):
     base = notifier(poll_timeout="200ms").url
-    (gap,) = poll(base, "c", since="5-0").json()["events"]
+    (gap,) = answered(base, "c", since="5-0").json()["events"]
     assert (gap["event"], gap["id"], gap["since"], gap["first"]) == ("gap", "0-0", "5-0", None)
     assert poll(base, "c", since=gap["id"]).status == 204  # not told again and again
 
@@ -369,7 +374,7 @@ def test_cors(redis, notifier):
 
 
 def test_session(redis, notifier):
-    base = notifier(session_cookie="sid", poll_timeout="100ms").url
+    base = notifier(session_cookie="sid").url
     put(redis, "session:abc", 1)
     cookie = {"Cookie": "a=b; sid=abc; c=d"}
     (event,) = get(base + "/wait/@session", cookie).json()["events"]
@@ -399,7 +404,7 @@ def test_half_closed_clients(redis, notifier):
 
 
 def test_heartbeats(redis, notifier):
-    base = notifier(ping_interval="100ms").url
+    base = notifier(ping_interval=lasting(0.2)).url
     sse, stream = Sse(base, "c"), Stream(base, "c")
     for piece, comment in ((sse.pieces, b":\n\n"), (stream.pieces, b"\n")):
         first = next(piece)

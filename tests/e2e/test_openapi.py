@@ -198,6 +198,7 @@ def test_jobs(redis, service, worker, ready, drive):
     drive(base, "delete", "/jobs/{id}", 400, {"id": "x 1"})
     redis.push({"service": "quote", "id": "a-1", "channel": "d"})
     wait_until(lambda: redis.terminal("d"), what="a result")
+    wait_until(lambda: not redis.client.keys("ringback:held:*"), what="it to be settled")
     for id, place in (("a-1", "ended"), ("x1", "unknown")):
         assert drive(base, "get", "/jobs/{id}", 200, {"id": id}, "?channel=d").json()["place"] == place
     drive(base, "get", "/jobs/{id}", 404, {"id": "x2"})

@@ -84,9 +84,9 @@ def test_a_service(redis, service, worker, ringback):
 def test_what_expires_while_it_is_put_aside_is_told_then(redis, service, worker, ringback):
     service.define("quote", "/")
     ringback("pause", "--service", "quote", check=True)
-    expires = redis.now_ms() + 1500
-    redis.push(quote("c", expires=expires))
     worker()
+    expires = redis.now_ms() + int(patience(1500))
+    redis.push(quote("c", expires=expires))
     aside = wait_until(lambda: redis.client.zrange("ringback:due", 0, -1, withscores=True))
     assert aside[0][1] <= expires + 50
     assert done(redis, "c")["error"]["code"] == "expired"

@@ -5,7 +5,7 @@ from email.utils import formatdate
 
 import pytest
 from peers.policy import all_ended, ended, job, kinds, starts
-from peers.process import free_port, wait_until
+from peers.process import free_port, lasting, patience, wait_until
 
 FAST = {"base": "10ms", "max": "50ms"}
 
@@ -65,9 +65,9 @@ def test_progress_can_be_switched_off(redis, service, worker):
 )
 def test_broken_calls(redis, service, worker, cause, path, code):
     service.define("named", path=path, retry={"on": [cause], "backoff": FAST, "max_attempts": 2},
-                   timeout={"per_try": "200ms", "total": "5s"})  # fmt: skip
+                   timeout={"per_try": lasting(0.4), "total": "20s"})  # fmt: skip
     service.define("other", path=path, retry={"on": ["tls", 429], "backoff": FAST},
-                   timeout={"per_try": "200ms", "total": "5s"})  # fmt: skip
+                   timeout={"per_try": lasting(0.4), "total": "20s"})  # fmt: skip
     worker()
     redis.push(job("named", "c"), job("other", "d"))
     ends = all_ended(redis, ["c", "d"])
@@ -86,8 +86,8 @@ def test_a_refused_connection(redis, service, worker):
 
 
 def test_calls_of_a_dead_worker_count(redis, service, worker):
-    """It had made two of three calls, and dies while it waits for the third."""
-    service.define("quote", path="/q?status=503",
+    """It had made two of three calls, and dies while it waits for the third, or makes it."""
+    service.define("quote", path="/q?status=503&delay=0.3",
                    retry={"max_attempts": 3, "backoff": {"base": "400ms", "max": "400ms"}})  # fmt: skip
     first = worker(lease="1s")
     redis.push(job("quote", "c", id="j"))
@@ -105,15 +105,20 @@ def test_calls_of_a_dead_worker_count(redis, service, worker):
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_kept(redis, service, worker, form):
-    value = "1" if form == "seconds" else formatdate(time.time() + 2, usegmt=True)
+    date = int(time.time()) + 3
+    value = "1" if form == "seconds" else formatdate(date, usegmt=True)
     service.define("quote", path=f"/q?status=429,200&header=Retry-After:{value.replace(' ', '%20')}",
                    retry={"backoff": FAST})  # fmt: skip
     worker()
     redis.push(job("quote", "c"))
     assert ended(redis, "c")["event"] == "done"
     first, second = starts(service)
-    assert second - first >= (0.99 if form == "seconds" else 0.9)
-    assert redis.events("c")[0]["delay"] >= (1000 if form == "seconds" else 900)
+    told = redis.events("c")[0]
+    if form == "seconds":
+        assert second - first >= 0.99 and told["delay"] >= 1000
+    else:
+        assert second + time.time() - time.monotonic() >= date - 0.01
+        assert told["at"] + told["delay"] >= date * 1000 - patience(20)
 
 
 def test_a_longer_retry_after_ends_it(redis, service, worker):
@@ -135,7 +140,7 @@ def test_never_past_the_total_timeout(redis, service, worker):
     redis.push(job("quote", "c"))
     assert ended(redis, "c")["error"]["code"] == "http_status"
     times = starts(service)
-    assert times[-1] - times[0] <= 1.0
+    assert times[-1] - times[0] <= 0.9 + patience(0.1)  # and the way to the service
 
 
 def test_never_past_expires(redis, service, worker):
@@ -145,7 +150,7 @@ def test_never_past_expires(redis, service, worker):
     redis.push(job("quote", "c", expires=redis.now_ms() + 800))
     assert ended(redis, "c")["event"] == "failed"
     times = starts(service)
-    assert times[-1] - times[0] <= 0.8
+    assert times[-1] - times[0] <= 0.7 + patience(0.1)
 
 
 @pytest.mark.redis(aof=True)
@@ -204,4 +209,5 @@ def test_an_outage_makes_no_storm(redis, service, worker):
     redis.push(*[job("quote", c) for c in channels])
     assert {e["error"]["status"] for e in all_ended(redis, channels)} == {503}
     # A hundred calls, ten retries saved, ten percent of the calls, and a second's one or two.
-    assert 100 < service.book()["total"] <= 124
+    times = starts(service)
+    assert 100 < len(times) <= 123 + times[-1] - times[0]

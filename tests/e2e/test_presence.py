@@ -133,7 +133,8 @@ def test_one_in_flight_is_broken_off(redis, service, worker, claim):
     wait_until(lambda: metric(f"http://127.0.0.1:{port}", name) == 1)
     service.wait_open(0)
     started.process.wait_line("job.alone")
-    assert not redis.client.keys("ringback:held:*") and not redis.client.exists("ringback:dead")
+    wait_until(lambda: not redis.client.keys("ringback:held:*"), what="it to be settled")
+    assert not redis.client.exists("ringback:dead")
 
 
 def test_one_that_waits_for_its_retry_or_its_turn(redis, service, worker):
@@ -185,9 +186,9 @@ def test_who_comes_back_in_time_keeps_it(redis, service, worker):
     worker()
     redis.push(quote("c", id="j"), {"service": "quote"})
     service.wait_open(2)
-    for _ in range(2):
+    for _ in range(3):  # longer than the grace, all in all
         company.go()
-        wait_looks(redis, 2)
+        wait_looks(redis, 1)
         company.come()
         wait_looks(redis, 1)
     assert not redis.terminal("c")
@@ -408,7 +409,7 @@ def test_a_channel_that_never_rests_keeps_no_old_ones(redis, burst, odd):
         jobs = [f"j{n + i}" for i in range(burst)]
         for job in jobs:
             event = f'{{"channel":"c","event":"done","job":"{job}","at":1,"data":1}}'
-            publish([key, meta], [event, job, "1", "10", "60000", key])
+            publish([key, meta], [event, job, "1", "10", "60000", "660000"])
         for job in jobs:
             assert receipt([meta], [job]) == 1
     left = redis.client.hgetall(meta)

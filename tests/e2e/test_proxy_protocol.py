@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from peers.clients import Closed, Http, Raw, Sse, WebSocket, get
-from peers.process import free_port, wait_until
+from peers.process import free_port, lasting, wait_until
 from test_tls import certificates, pair  # noqa: F401
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -110,7 +110,7 @@ def test_what_is_no_header_is_closed(proxied, sent):
 
 
 def test_a_header_that_does_not_come(proxied):
-    served = proxied(head_timeout="300ms")
+    served = proxied(head_timeout=lasting(0.4))
     half, none = Raw(served.url), Raw(served.url)
     half.send(b"PROXY TCP4 ")
     assert half.rest() == b"" and none.rest() == b""

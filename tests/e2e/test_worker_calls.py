@@ -11,7 +11,7 @@ import zlib
 from urllib.parse import quote as escape
 
 import pytest
-from peers.process import free_port, patience, sanitized, wait_until
+from peers.process import free_port, lasting, patience, sanitized, wait_until
 
 
 def ask(redis, channel="c1", timeout=10.0, **job):
@@ -167,7 +167,7 @@ SAYS = {
 def test_the_word_for_what_it_did(redis, service, worker, query):
     code, status = SAYS[query]
     more = {"result": {"select": "/price"}} if query.startswith("json") else {}
-    service.define("quote", "/?" + query, timeout={"per_try": "700ms", "total": "5s"}, **more)
+    service.define("quote", "/?" + query, timeout={"per_try": lasting(0.9), "total": "5s"}, **more)
     worker()
     event = ask(redis)
     assert failed(event) == code, event

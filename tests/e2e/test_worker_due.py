@@ -42,7 +42,7 @@ def test_another_worker_does_it(redis, service, worker):
     """Who put it aside is dead when its time comes."""
     service.define("quote", "/", progress=["started"])
     first = worker(lease="1s")
-    at = redis.now_ms() + 1000
+    at = redis.now_ms() + int(patience(1200))
     redis.push(job("quote", "c", run_at=at))
     first.wait_line("job.parked")
     second = worker(lease="1s")  # hears of it with its first heartbeat
@@ -58,7 +58,7 @@ def test_two_workers_do_it_once(redis, service, worker, count):
     service.define("quote", "/")
     for n in range(2):
         worker({"log": {"level": "info"}}, lease="1s", name=f"worker{n}")
-    at = redis.now_ms() + 1500
+    at = redis.now_ms() + int(patience(2000))
     redis.push(*(job("quote", f"c{n}", id=f"j{n}", run_at=at) for n in range(count)))
     wait_until(lambda: redis.client.zcard("ringback:due") == count)
     all_ended(redis, [f"c{n}" for n in range(count)])

@@ -46,7 +46,7 @@ def test_a_dead_workers_jobs_come_soon_after_its_lease(redis, service, worker):
     assert all(e["event"] == "done" for e in ends(redis, 50))
     assert time.monotonic() - died < patience(2 * 1.2)
     nothing_held(redis)
-    assert len(workers(redis)) == 1
+    wait_until(lambda: len(workers(redis)) == 1, what="the dead one to be forgotten")
 
 
 def test_poisoned_jobs_do_not_take_others_along(redis, service, worker):
@@ -96,7 +96,7 @@ def test_a_great_many_held_are_reaped_in_portions(redis, service, worker):
     pipe.execute()
     worker(lease="1s")
     ends(redis, 1000)
-    assert len(workers(redis)) == 1
+    wait_until(lambda: len(workers(redis)) == 1, what="the dead ones to be forgotten")
     assert service.book()["total"] == 1000
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from peers.https import Authority, HttpService
 from peers.policy import ended, job
-from peers.process import free_port
+from peers.process import free_port, lasting
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_a_client_certificate_is_not_shown_elsewhere(http, define, worker, ask, 
 
 def test_all_steps_share_the_time_of_one_try(service, define, worker, ask):
     define("quote", f"{service.url}/?status=302&header=Location:%2Fthere%3Fhang%3D1", {},
-           timeout={"per_try": "600ms"})  # fmt: skip
+           timeout={"per_try": lasting(0.8)})  # fmt: skip
     worker()
     event = ask("quote")
     assert event["error"]["code"] == "timeout", event

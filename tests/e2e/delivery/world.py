@@ -133,8 +133,8 @@ class World:
                 for value in values:
                     event = {"channel": channel.name, "event": "tick", "data": value}
                     pipe.eval(SCRIPT, 2, stream, stream + ":meta", json.dumps(event), "", "0",
-                              channel.max_events, ttl_ms or channel.ttl_ms, stream)  # fmt: skip
-                ids = [answer[0] for answer in pipe.execute()]
+                              channel.max_events, ttl_ms or channel.ttl_ms, TTL_MS * 2)  # fmt: skip
+                ids = [answer.split()[0] for answer in pipe.execute()]
         except redis_py.RedisError:
             self._failed()
             return None

@@ -25,7 +25,9 @@ class Daemon:
     are the words of a tool that runs it, as valgrind."""
 
     program = ""
+    section = ""
     ready = ""
+    started = ""  # what each of its processes says when signals are answered
 
     def __init__(self, processes, config, name=None, args=(), env=None, wait=True,
                  under=()):  # fmt: skip
@@ -45,6 +47,14 @@ class Daemon:
 
     def wait_ready(self, timeout=10.0):
         self.process.wait_line(self.ready, timeout)
+        count = self.config.get(self.section, {}).get("processes", 1)
+        count = count if isinstance(count, int) else 1  # auto: one at least
+
+        def all_started():
+            assert self.process.alive(), self.process.log
+            return len(self.process.lines(self.started)) >= count
+
+        wait_until(all_started, timeout, f"{count} processes of {self.process.name}")
 
     def __getattr__(self, name):
         # kill, stop, signal, wait_line, lines, log …: a daemon is its process.
@@ -55,14 +65,18 @@ class Daemon:
 
 class Worker(Daemon):
     program = "ringback-worker"
+    section = "worker"
     ready = "worker.ready"
+    started = "worker.started"
 
 
 class Notifier(Daemon):
     """url and admin are the addresses of its two listeners, http://127.0.0.1:<port>."""
 
     program = "ringback-notifier"
+    section = "notifier"
     ready = "notifier.listening"
+    started = "notifier.started"
 
     def __init__(self, processes, config, **options):
         self.port, self.admin_port = free_port(), free_port()

@@ -41,6 +41,11 @@ def patience(seconds):
     return seconds * (4 if sanitized() else 1) * crowd()
 
 
+def lasting(seconds):
+    """patience() as a setting: time that a slow machine needs more of."""
+    return f"{int(patience(seconds) * 1000)}ms"
+
+
 def wait_until(condition, timeout=10.0, what=None, interval=0.003):
     """Returns the first true answer of condition(); fails after timeout seconds."""
     begun = time.monotonic()

@@ -2,7 +2,7 @@
 
 import redis as redis_py
 
-from .process import free_port, wait_until
+from .process import free_port, patience, wait_until
 from .redis_server import RedisServer
 
 
@@ -12,8 +12,10 @@ class Sentinels:
 
     NAME = "main"
 
-    def __init__(self, processes, down_after_ms=500, password=None, aof=False, args=()):
+    def __init__(self, processes, down_after_s=0.5, password=None, aof=False, args=()):
         self._processes = processes
+        # A machine that stops everybody for a moment is no reason to fail over.
+        down_after_ms = int(patience(down_after_s) * 1000)
         args = ["--repl-diskless-sync-delay", "0", *args]
         if password:
             args += ["--requirepass", password, "--masterauth", password]
