@@ -20,17 +20,17 @@ static const char *words(enum rb_status status, const struct redisReply *reply) 
     return status == RB_REFUSED && reply ? reply->str : "";
 }
 
-/* {id, receivers}, or {id} of the terminal event that was out before. */
+/* "<id> <receivers>", or "<id>" of the terminal event that was out before. */
 static bool parse_published(const struct redisReply *reply,
                             struct rb_published *published) {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 || reply->elements > 2 ||
-        !parse_id(reply->element[0], &published->id))
+    struct rb_text id;
+    if (reply->type != REDIS_REPLY_STRING)
         return false;
-    published->duplicate = reply->elements == 1;
-    if (published->duplicate)
-        return true;
-    published->receivers = reply->element[1]->integer;
-    return reply->element[1]->type == REDIS_REPLY_INTEGER;
+    struct rb_text rest = rb_text(reply->str, reply->len);
+    if (!rb_text_next(&rest, ' ', &id) || rb_stream_id_parse(id, &published->id) != RB_OK)
+        return false;
+    published->duplicate = id.len == reply->len;
+    return published->duplicate || rb_text_int64(rest, &published->receivers) == RB_OK;
 }
 
 static void on_published(void *ctx, enum rb_status status,
@@ -53,6 +53,11 @@ static struct rb_text number(char digits[24], int64_t value) {
     return rb_text(digits + at, 24 - at);
 }
 
+int64_t rb_channel_meta_ttl_ms(const struct rb_channel_policy *policy) {
+    const int64_t longer_ms = 600000;
+    return policy->ttl_ms + (policy->ttl_ms > longer_ms ? policy->ttl_ms : longer_ms);
+}
+
 void rb_publish(struct rb_link *link, const struct rb_channel_policy *policy,
                 const struct rb_publication *publication, rb_published_fn *fn,
                 void *ctx) {
@@ -68,7 +73,7 @@ void rb_publish(struct rb_link *link, const struct rb_channel_policy *policy,
     *p = (struct publishing){fn, ctx};
 
     struct rb_key stream, meta, once;
-    char max_events[24], ttl[24], once_ms[24];
+    char max_events[24], ttl[24], meta_ttl[24], once_ms[24];
     bool is_once = publication->once.len > 0;
     rb_key_channel(&policy->keys, publication->channel, &stream);
     rb_key_meta(&policy->keys, publication->channel, &meta);
@@ -83,7 +88,7 @@ void rb_publish(struct rb_link *link, const struct rb_channel_policy *policy,
         publication->terminal ? RB_TEXT("1") : RB_TEXT("0"),
         number(max_events, policy->max_events),
         number(ttl, policy->ttl_ms),
-        rb_key_text(&stream),
+        number(meta_ttl, rb_channel_meta_ttl_ms(policy)),
         number(once_ms, publication->once_ms),
     };
     rb_link_script(link, &rb_script_publish, is_once ? 3 : 2, keys, is_once ? 7 : 6, args,

@@ -35,6 +35,10 @@ struct rb_channel_policy {
     bool scripts;     /* false: plain commands only (worker.claim blpop) */
 };
 
+/* How long a channel's meta hash stays after the last event: twice as long as its events,
+ * and 10 minutes longer at least. */
+int64_t rb_channel_meta_ttl_ms(const struct rb_channel_policy *policy);
+
 struct rb_publication {
     struct rb_text channel;
     struct rb_text job;   /* "" = no marker is kept */

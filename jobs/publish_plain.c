@@ -249,7 +249,7 @@ void rb_publish_plain(struct rb_link *link, const struct rb_channel_policy *poli
     p->terminal = publication->terminal;
     p->max_events = policy->max_events;
     p->ttl_ms = policy->ttl_ms;
-    p->meta_ttl_ms = p->ttl_ms > 600000 ? 2 * p->ttl_ms : p->ttl_ms + 600000;
+    p->meta_ttl_ms = rb_channel_meta_ttl_ms(policy);
     p->sweep[0] = '0';
     rb_key_channel(&policy->keys, publication->channel, &p->stream);
     rb_key_meta(&policy->keys, publication->channel, &p->meta);

@@ -3,11 +3,11 @@
 -- KEYS  1 stream of the channel, 2 its meta hash, 3 (may be missing) where the id of
 --       what is published only once is remembered
 -- ARGV  1 event (JSON), 2 job or '', 3 '1' when the event is terminal, 4 how many events
---       the stream keeps, 5 for how many ms after the last one, 6 pub/sub name,
---       7 with KEYS[3]: for how many ms
--- gives {id, receivers}, or {id of the job's terminal event} when that was out already:
---       nothing follows a terminal event, so this one is dropped; likewise {id} of what
---       was published once already
+--       the stream keeps, 5 for how many ms after the last one, 6 and for how many the
+--       meta hash stays, 7 with KEYS[3]: for how many ms
+-- gives '<id> <receivers>', or '<id of the job's terminal event>' when that was out
+--       already: nothing follows a terminal event, so this one is dropped; likewise '<id>'
+--       of what was published once already
 --
 -- A stream entry is {e, event, p, id of the entry before}, and what is heard live is
 -- "<id before> <id> <event>": a reader sees from the chain whether it missed one.
@@ -30,37 +30,72 @@
 --
 -- The sweep has its own count of events: that of the fields goes up by one or two a job,
 -- and could step over the multiples of any number for ever.
+--
+-- Most events are the first and only one of their channel, so that is what this is written
+-- for: it takes as few commands as it can, makes functions where they are called, since
+-- making one costs as well, and gives text, since a table costs more than to read it back.
+-- (A number that becomes text costs too, and mostly nobody hears yet.)
 local MANY, FULL, EVERY, SWEPT = 1000, 10000, 8, 32
 
 local call = redis.call
-local stream, meta = KEYS[1], KEYS[2]
+local stream, meta, once = KEYS[1], KEYS[2], KEYS[3]
 local event, job, terminal = ARGV[1], ARGV[2], ARGV[3] == '1'
 local marker = 't:' .. job
-local ttl = tonumber(ARGV[5])
-local meta_ttl = math.max(2 * ttl, ttl + 600000)
 
-local function parse(id)
-    local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-    return tonumber(ms), tonumber(seq)
+if once then
+    local id = call('GET', once)
+    if id then
+        return id
+    end
 end
 
--- Ids of one length, with their sign at the same place, compare as text.
-local function is_behind(id, last)
-    if #id == #last and string.sub(id, 14, 14) == '-' and string.sub(last, 14, 14) == '-' then
-        return id > last
+local before = call('HGET', meta, 'last')
+local last, id = before, nil
+if before then
+    local out = job ~= '' and call('HGET', meta, marker)
+    if out then
+        return out
     end
-    local ms, seq = parse(id)
-    local last_ms, last_seq = parse(last)
-    return ms > last_ms or (ms == last_ms and seq > last_seq)
+elseif call('EXISTS', stream) == 1 then
+    local newest = call('XREVRANGE', stream, '+', '-', 'COUNT', '1')
+    last = newest[1] and newest[1][1]
 end
 
-local function sweep(id)
-    local count = call('HLEN', meta)
-    if count <= MANY or call('HINCRBY', meta, 'ends', '1') % EVERY ~= 0 then
-        return
+if not last then
+    last = '0-0'
+    id = call('XADD', stream, '*', 'e', event, 'p', last)
+else
+    id = call('XADD', stream, 'MAXLEN', ARGV[4], '*', 'e', event, 'p', last)
+    -- Ids of one length, with their sign at the same place, compare as text.
+    local sign = #id == #last and string.byte(id, 14) == 45 and string.byte(last, 14) == 45
+    if not sign or id <= last then
+        local parse = function(text)
+            local ms, seq = string.match(text, '^(%d+)-(%d+)$')
+            return tonumber(ms), tonumber(seq)
+        end
+        local ms, seq = parse(id)
+        local last_ms, last_seq = parse(last)
+        if ms < last_ms or (ms == last_ms and seq <= last_seq) then
+            -- The stream is gone and the clock went back: ids must not.
+            call('XDEL', stream, id)
+            id = string.format('%.0f-%.0f', last_ms, last_seq + 1)
+            call('XADD', stream, 'MAXLEN', ARGV[4], id, 'e', event, 'p', last)
+        end
     end
+end
+
+if not terminal then
+    call('HSET', meta, 'last', id)
+elseif job == '' then
+    call('HSET', meta, 'last', id, 'terminal', id)
+else
+    call('HSET', meta, 'last', id, 'terminal', id, marker, id)
+end
+
+local count = before and terminal and job ~= '' and call('HLEN', meta) or 0
+if count > MANY and call('HINCRBY', meta, 'ends', '1') % EVERY == 0 then
     local all = count >= 10 * FULL
-    local oldest = tonumber(string.match(id, '^%d+')) - meta_ttl * math.min(1, FULL / count)
+    local oldest = tonumber(string.match(id, '^%d+')) - ARGV[6] * math.min(1, FULL / count)
     local scan = call('HSCAN', meta, call('HGET', meta, 'sweep') or '0', 'COUNT', SWEPT)
     local fields, old = scan[2], {}
     for i = 1, #fields, 2 do
@@ -76,47 +111,10 @@ local function sweep(id)
     call('HSET', meta, 'sweep', scan[1])
 end
 
-local once = KEYS[3]
-if once then
-    local id = call('GET', once)
-    if id then
-        return {id}
-    end
-end
-
-local known = call('HMGET', meta, 'last', marker)
-local before = known[1]
-if job ~= '' and known[2] then
-    return {known[2]}
-end
-local last = before
-if not last then
-    local newest = call('XREVRANGE', stream, '+', '-', 'COUNT', '1')
-    last = newest[1] and newest[1][1] or '0-0'
-end
-
-local id = call('XADD', stream, 'MAXLEN', '=', ARGV[4], '*', 'e', event, 'p', last)
-if last ~= '0-0' and not is_behind(id, last) then
-    -- The stream is gone and the clock went back: ids must not.
-    call('XDEL', stream, id)
-    local ms, seq = parse(last)
-    id = string.format('%.0f-%.0f', ms, seq + 1)
-    call('XADD', stream, 'MAXLEN', '=', ARGV[4], id, 'e', event, 'p', last)
-end
-
-if not terminal then
-    call('HSET', meta, 'last', id)
-elseif job == '' then
-    call('HSET', meta, 'last', id, 'terminal', id)
-else
-    call('HSET', meta, 'last', id, 'terminal', id, marker, id)
-    if before then
-        sweep(id)
-    end
-end
 if once then
     call('SET', once, id, 'PX', ARGV[7])
 end
 call('PEXPIRE', stream, ARGV[5])
-call('PEXPIRE', meta, string.format('%d', meta_ttl))
-return {id, call('PUBLISH', ARGV[6], last .. ' ' .. id .. ' ' .. event)}
+call('PEXPIRE', meta, ARGV[6])
+local receivers = call('PUBLISH', stream, last .. ' ' .. id .. ' ' .. event)
+return id .. (receivers == 0 and ' 0' or ' ' .. receivers)
