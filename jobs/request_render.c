@@ -5,6 +5,7 @@
 #include "jobs/request_template.h"
 
 #define DEFAULT_HEADERS 2
+#define USUAL_BYTES 500 /* few requests are longer, and need another block */
 
 /* All strings of a request stand in one block behind it. */
 struct block {
@@ -130,6 +131,7 @@ enum rb_status rb_definition_render(const struct rb_definition *definition,
         .error = error,
     };
     rb_buffer_init(&r.out, RB_REQUEST_MAX_BYTES);
+    rb_buffer_reserve(&r.out, USUAL_BYTES);
     enum rb_status status = render_all(&r);
     *request = status == RB_OK ? assemble(&r) : NULL;
     if (status == RB_OK && !*request)

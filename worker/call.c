@@ -14,6 +14,7 @@
 
 #include "config/buffer.h"
 #include "config/clock.h"
+#include "worker/blocks.h"
 #include "worker/dial.h"
 #include "worker/easy.h"
 #include "worker/failure.h"
@@ -123,7 +124,9 @@ static int on_connected(void *ctx, char *peer, char *local, int peer_port,
     (void)local, (void)peer_port, (void)local_port;
     rb_dial_release(caller->dial, &call->dialer);
     call->end.connected = true;
-    call->end.denied = !is_known_peer(call, peer) && !is_allowed_peer(call, peer);
+    if (is_known_peer(call, peer))
+        return CURL_PREREQFUNC_OK;
+    call->end.denied = !is_allowed_peer(call, peer);
     if (call->end.denied)
         return CURL_PREREQFUNC_ABORT;
     if (!call->order.allow && !call->order.deny)
@@ -179,6 +182,7 @@ static void give_memory_back(struct rb_caller *caller) {
     if (caller->in_use > 0 || caller->peak < BURST)
         return;
     caller->peak = 0;
+    rb_blocks_trim();
     malloc_trim(0);
 }
 
@@ -330,12 +334,16 @@ static void on_go(struct rb_dialer *dialer, bool resolved) {
         end_soon(call, CURLE_COULDNT_RESOLVE_HOST);
         return;
     }
-    call->connect_by_ms = rb_clock_ms() + call->order.connect_ms;
+    const struct rb_call_order *order = &call->order;
+    call->connect_by_ms = rb_clock_ms() + order->connect_ms;
+    bool set = order->redirects ||
+               rb_easy_set_url(call->easy, rb_dial_url(dialer),
+                               order->request->url + rb_dial_path_at(dialer));
     curl_easy_setopt(call->easy, CURLOPT_RESOLVE, rb_dial_addresses(dialer));
-    curl_easy_setopt(
-        call->easy, CURLOPT_CONNECTTIMEOUT_MS,
-        rb_dial_has_choice(dialer) ? (long)call->order.connect_ms + CURL_LATE_MS : 0L);
-    if (rb_transfers_add(caller->transfers, call->easy, dialer->lane) == RB_OK)
+    curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     rb_dial_has_choice(dialer) ? (long)order->connect_ms + CURL_LATE_MS
+                                                : 0L);
+    if (set && rb_transfers_add(caller->transfers, call->easy, dialer->lane) == RB_OK)
         call->running = true;
     else
         end_soon(call, CURLE_OUT_OF_MEMORY);
@@ -387,7 +395,9 @@ static struct rb_call *call_take(struct rb_caller *caller) {
 static bool set_up(struct rb_call *call, const struct rb_call_order *order) {
     bool tls = order->tls || call->tls_set;
     call->tls_set = order->tls != NULL;
-    return rb_easy_set_request(call->easy, &call->headers, order) &&
+    return (!order->redirects ||
+            rb_easy_set_url(call->easy, NULL, order->request->url)) &&
+           rb_easy_set_request(call->easy, &call->headers, order) &&
            (!tls ||
             rb_easy_set_tls(call->easy, order->tls, true, call->caller->trust_folder));
 }

@@ -23,6 +23,7 @@ TAILQ_HEAD(dialers, rb_dialer);
 struct rb_host {
     UT_hash_handle hh;
     char *origin; /* scheme://host[:port] as the definition writes it */
+    CURLU *url;   /* of it */
     struct rb_dial *dial;
     char *name; /* as curl looks it up: lower case, without brackets */
     int port;
@@ -112,6 +113,7 @@ enum rb_status rb_dial_parse(struct rb_text url, struct rb_text *host, int *port
 static void host_free(struct rb_host *host) {
     curl_slist_free_all(host->addresses);
     curl_slist_free_all(host->former);
+    curl_url_cleanup(host->url);
     free(host->name);
     free(host->origin);
     free(host->rest);
@@ -125,7 +127,9 @@ static struct rb_host *host_new(struct rb_dial *dial, struct rb_text origin,
         return NULL;
     host->origin = rb_text_copy(origin);
     host->name = rb_text_copy(name);
-    if (!host->origin || !host->name) {
+    host->url = curl_url();
+    if (!host->origin || !host->name || !host->url ||
+        curl_url_set(host->url, CURLUPART_URL, host->origin, 0) != CURLUE_OK) {
         host_free(host);
         return NULL;
     }
@@ -316,6 +320,10 @@ void rb_dial_release(struct rb_dial *dial, struct rb_dialer *dialer) {
 struct curl_slist *rb_dial_addresses(struct rb_dialer *dialer) {
     return dialer->host->known ? NULL : dialer->host->addresses;
 }
+
+CURLU *rb_dial_url(const struct rb_dialer *dialer) { return dialer->host->url; }
+
+size_t rb_dial_path_at(const struct rb_dialer *dialer) { return dialer->host->hh.keylen; }
 
 bool rb_dial_has_choice(const struct rb_dialer *dialer) {
     const struct curl_slist *addresses = dialer->host->addresses;

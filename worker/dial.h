@@ -57,6 +57,10 @@ void rb_dial_rest(struct rb_dialer *dialer);
 /* From `go`: the list for CURLOPT_RESOLVE, or NULL when curl knows these addresses
  * already. It stays valid to the end of this turn of the loop. */
 struct curl_slist *rb_dial_addresses(struct rb_dialer *dialer);
+/* From `go`: scheme, host and port, read once and for all calls there; and where in the
+ * url that was given to _start the path begins. */
+CURLU *rb_dial_url(const struct rb_dialer *dialer);
+size_t rb_dial_path_at(const struct rb_dialer *dialer);
 /* From `go`: has the host more than one address? */
 bool rb_dial_has_choice(const struct rb_dialer *dialer);
 

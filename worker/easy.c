@@ -45,6 +45,9 @@ void rb_easy_set_common(CURL *easy, bool trust_folder) {
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* decodes all it can */
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    /* What is in its cache is ours (see dial.h), and is not looked through for each call.
+     */
+    curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L);
 }
 
 /* The definition's memory is used where it is. */
@@ -123,6 +126,13 @@ static bool set_headers(CURL *easy, struct rb_header_list *list,
            CURLE_OK;
 }
 
+bool rb_easy_set_url(CURL *easy, CURLU *origin, const char *target) {
+    return curl_easy_setopt(easy, CURLOPT_CURLU, origin) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, origin ? target : NULL) ==
+               CURLE_OK &&
+           (origin || curl_easy_setopt(easy, CURLOPT_URL, target) == CURLE_OK);
+}
+
 /* Every option that one call may have changed is set for each call. */
 bool rb_easy_set_request(CURL *easy, struct rb_header_list *headers,
                          const struct rb_call_order *order) {
@@ -142,6 +152,5 @@ bool rb_easy_set_request(CURL *easy, struct rb_header_list *headers,
     }
     return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
                             plain ? NULL : request->method) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK &&
            set_headers(easy, headers, order);
 }

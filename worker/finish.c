@@ -18,6 +18,7 @@
 #include "worker/worker.h"
 
 #define EVENT_ROOM 8192    /* of an event, besides its data */
+#define USUAL_ROOM 300     /* of most of them */
 #define MAX_REFUSALS 5     /* of an event that Redis will never take */
 #define SCRATCH_KEPT 65536 /* a larger scratch buffer is given back */
 
@@ -269,7 +270,7 @@ void rb_finish_done(struct rb_flight *f, const struct rb_event_origin *origin,
     rb_buffer_init(&f->event, data.len + EVENT_ROOM);
     if (data.len > (size_t)f->worker->policy.max_data)
         write_linked(f, &head, data);
-    else
+    else if (rb_buffer_reserve(&f->event, data.len + USUAL_ROOM))
         rb_event_done(&f->event, &head, data);
     if (f->event.status == RB_OK)
         publish(f);

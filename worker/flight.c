@@ -6,6 +6,7 @@
 
 #include "worker/alone.h"
 #include "worker/backend.h"
+#include "worker/blocks.h"
 #include "worker/call.h"
 #include "worker/coalesce.h"
 #include "worker/fanout.h"
@@ -79,7 +80,7 @@ static bool waits(enum rb_flight_state state) {
 }
 
 struct rb_flight *rb_flight_new(struct rb_worker *w, uint64_t claim) {
-    struct rb_flight *f = calloc(1, sizeof *f);
+    struct rb_flight *f = rb_blocks_calloc(1, sizeof *f);
     if (!f)
         return NULL;
     f->worker = w;
@@ -218,7 +219,7 @@ static void flight_free(struct rb_flight *f) {
     free(f->headers[1]);
     free(f->reason);
     free(f->data);
-    free(f);
+    rb_blocks_free(f);
 }
 
 void rb_flights_reap(struct rb_flights *flights) {

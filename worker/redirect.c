@@ -224,6 +224,7 @@ bool rb_redirect_set(CURL *easy, struct rb_header_list *headers,
         request.body_len = 0;
     }
     there.request = &request;
-    return rb_easy_set_request(easy, headers, &there) &&
+    return rb_easy_set_url(easy, NULL, hop->url) &&
+           rb_easy_set_request(easy, headers, &there) &&
            (!order->tls || rb_easy_set_tls(easy, order->tls, hop->own, trust_folder));
 }

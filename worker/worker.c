@@ -12,6 +12,7 @@
 #include "config/supervisor.h"
 #include "worker/alone.h"
 #include "worker/backend.h"
+#include "worker/blocks.h"
 #include "worker/call.h"
 #include "worker/cancel.h"
 #include "worker/claim.h"
@@ -278,8 +279,12 @@ int rb_worker_run(const struct rb_worker_options *options) {
     struct rb_error error = {0};
     int code = RB_EXIT_FAILURE;
 
-    curl_global_init(CURL_GLOBAL_DEFAULT);
     configure(&r);
+    if (rb_blocks_start() != RB_OK) {
+        rb_log(RB_LOG_ERROR, "worker.not_started",
+               RB_S("error", "libcurl did not start"));
+        goto out;
+    }
     if (rb_redis_address_of_settings(w->settings, &w->address, &error) != RB_OK) {
         rb_error_print(&error);
         code = RB_EXIT_CONFIG;
@@ -303,5 +308,6 @@ int rb_worker_run(const struct rb_worker_options *options) {
 out:
     take_down(&r);
     curl_global_cleanup();
+    rb_blocks_trim();
     return code;
 }

@@ -340,6 +340,54 @@ def test_what_is_sent(redis, service, worker):
     assert "expect" not in said["headers"]
 
 
+TARGETS = ["/", "/?", "/?a", "/a%2Fb/%c3%A9//c;d=1", "/a?b=/../c?d&e=%20+", "/:@!$&'()*+,;=-._~"]
+
+
+@pytest.mark.parametrize("redirects", [None, {"max": 1}])
+def test_the_target_goes_as_it_was_written(redis, service, worker, peer, redirects):
+    """Whether libcurl reads the whole url or is given what stands behind the host."""
+
+    def say(client):
+        lines.append(read_head(client).split(b"\r\n")[0].decode())
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    lines, more = [], {"redirects": redirects} if redirects else {}
+    port = peer(say).port
+    for n, target in enumerate(TARGETS):
+        service.write(f"s{n}", json.dumps({
+            "service": f"s{n}", "request": {"url": f"http://127.0.0.1:{port}{target}"}, **more,
+        }))  # fmt: skip
+    worker()
+    for n in range(len(TARGETS)):
+        redis.push({"service": f"s{n}", "channel": f"c{n}"})
+        assert wait_until(lambda: redis.terminal(f"c{n}"))[0]["event"] == "done"
+    sent = [target.removesuffix("?") if target == "/?" else target for target in TARGETS]
+    assert lines == [f"GET {target} HTTP/1.1" for target in sent]
+
+
+@pytest.mark.parametrize("redirects", [None, {"max": 1}])
+def test_hosts_in_turn_on_one_handle(redis, service, worker, peer, redirects):
+    """Host: follows the call, also where the one before was led elsewhere."""
+
+    def say(client):
+        head = read_head(client).decode().lower()
+        hosts.append(head.split("host: ")[1].split("\r\n")[0])
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    hosts, names = [], []
+    more = [{}, {"redirects": redirects} if redirects else {}]
+    for n, name in enumerate(["127.0.0.1", "localhost"]):
+        names.append(f"{name}:{peer(say).port}")
+        service.write(f"s{n}", json.dumps({
+            "service": f"s{n}", "request": {"url": f"http://{names[n]}/x?y"}, **more[n],
+        }))  # fmt: skip
+    worker()
+    for n in range(6):
+        redis.push({"service": f"s{n % 2}", "channel": f"c{n}"})
+        assert wait_until(lambda: redis.terminal(f"c{n}"))[0]["event"] == "done"
+    assert hosts == 3 * names
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_methods_on_one_connection(redis, service, worker, method):
     """Handles are used again: what one call set must not show in the next."""
