@@ -167,7 +167,7 @@ SAYS = {
 def test_the_word_for_what_it_did(redis, service, worker, query):
     code, status = SAYS[query]
     more = {"result": {"select": "/price"}} if query.startswith("json") else {}
-    service.define("quote", "/?" + query, timeout={"per_try": lasting(0.9), "total": "5s"}, **more)
+    service.define("quote", "/?" + query, timeout={"per_try": lasting(0.9), "total": lasting(5)}, **more)
     worker()
     event = ask(redis)
     assert failed(event) == code, event
