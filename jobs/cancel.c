@@ -9,7 +9,7 @@
 #include "jobs/job.h"
 #include "jobs/name.h"
 
-#define SCAN_COUNT "500"
+#define SCAN_COUNT "200" /* each may be of a megabyte, and an answer of 256 */
 
 struct cancelling {
     struct rb_link *link;

@@ -4,6 +4,8 @@
 
 #include "jobs/cli/cli.h"
 
+#define MOST_MS INT64_C(3155760000000) /* a hundred years: added to now it is a time */
+
 const char rb_cli_common_options[] =
     "Options of every verb:\n"
     "  -c, --config FILE    read this configuration file\n"
@@ -31,7 +33,7 @@ _Noreturn void rb_cli_misuse(const struct rb_cli *cli, const char *format, ...) 
 int64_t rb_cli_duration(const struct rb_cli *cli, const char *option, const char *text,
                         int64_t standard) {
     int64_t ms = standard;
-    if (text && rb_text_duration_ms(rb_text_of(text), &ms) != RB_OK)
+    if (text && (rb_text_duration_ms(rb_text_of(text), &ms) != RB_OK || ms > MOST_MS))
         rb_cli_misuse(cli, "%s: expected a duration such as 500ms, 30s or 5m, got \"%s\"",
                       option, text);
     return ms;

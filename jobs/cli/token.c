@@ -42,9 +42,12 @@ static json_t *services_of(const struct rb_cli *cli, const struct wish *wish) {
     return list;
 }
 
-static void set_text(json_t *claims, const char *name, const char *own,
-                     const char *standard) {
+/* A claim that can't be written must not be left out: the token would say more. */
+static void set_text(const struct rb_cli *cli, json_t *claims, const char *name,
+                     const char *own, const char *standard) {
     const char *value = own ? own : standard;
+    if (value && !rb_text_utf8(rb_text_of(value)))
+        rb_cli_misuse(cli, "%s: the text is not UTF-8", name);
     if (value && value[0])
         json_object_set_new(claims, name, json_string(value));
 }
@@ -53,9 +56,9 @@ static json_t *claims_of(const struct rb_cli *cli, const struct wish *wish) {
     int64_t now = rb_clock_unix_ms();
     int64_t ttl = rb_cli_duration(cli, "--ttl", wish->ttl, INT64_C(3600000));
     json_t *claims = json_object();
-    set_text(claims, "iss", wish->issuer, cli->settings->notifier.auth_issuer);
-    set_text(claims, "aud", wish->audience, cli->settings->notifier.auth_audience);
-    set_text(claims, "sub", wish->subject, NULL);
+    set_text(cli, claims, "iss", wish->issuer, cli->settings->notifier.auth_issuer);
+    set_text(cli, claims, "aud", wish->audience, cli->settings->notifier.auth_audience);
+    set_text(cli, claims, "sub", wish->subject, NULL);
     json_object_set_new(claims, "channels", channels_of(cli, wish));
     if (wish->enqueue)
         json_object_set_new(claims, "enqueue", services_of(cli, wish));

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import subprocess
 
 import pytest
@@ -89,6 +90,8 @@ def test_settings_say_the_rest(ringback, keys):
         (["a b"], 64, "is no channel's name"),
         (["a", "--enqueue", "A"], 64, "is no service's name"),
         (["a", "--ttl", "x"], 64, "--ttl"),
+        (["a", "--ttl", "106751991167d"], 64, "--ttl"),
+        (["a", "--subject", os.fsdecode(b"u\xff")], 64, "sub: the text is not UTF-8"),
         (["a", "--kid", "x"], 1, "no key with the id x can sign"),
         (["--check", "a.b.c"], 1, "The token's header is not right."),
     ],

@@ -64,6 +64,7 @@ def test_help_and_versions(ringback):
         (["enqueue", "quote", "symbol"], "KEY=VALUE"),
         (["enqueue", "quote", "symbol:=x"], "JSON"),
         (["enqueue", "quote", "--queue", "a b"], "queue"),
+        (["enqueue", "quote", "--expires", "106751991167d"], "duration"),
         (["publish", "c"], "data"),
         (["publish", "c", "x", "--event", "a b"], "event"),
         (["status", "x"], "no words"),
