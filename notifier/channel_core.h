@@ -17,12 +17,12 @@ struct rb_place {
     bool terminal; /* the event there was terminal, as far as is known */
 };
 
+/* Whoever hands a message on finds all it needs side by side, at the end: a channel's
+ * live group stands right before what the channel is found by. */
 struct rb_group {
-    struct rb_channel *channel; /* NULL: let go while a reading is out */
-    struct rb_members members;
     LIST_ENTRY(rb_group) next; /* not of the live group */
-    struct rb_place at;        /* all members have heard what is kept up to here */
     struct rb_place tip_asked; /* the channel's tip when the reading was sent */
+    struct rb_place at;        /* all members have heard what is kept up to here */
     uint16_t page;             /* entries to ask for */
     uint16_t busy;             /* its members are being walked: not to be freed */
     bool verify;               /* at is a cursor: does the chain still hold it? */
@@ -31,6 +31,9 @@ struct rb_group {
     bool failed;               /* it failed: read again when told to */
     bool stalled;              /* its member is full */
     bool ahead;                /* read beyond the tip: live messages are on their way */
+    bool backwards;            /* the next message is told from the last member on */
+    struct rb_members members;
+    struct rb_channel *channel; /* NULL: let go while a reading is out */
 };
 
 /* The list that a channel is on is its state. */
@@ -47,7 +50,6 @@ enum rb_linger { RB_LINGER_NOT, RB_LINGER_NEW, RB_LINGER_OLD };
 struct rb_recents;
 
 struct rb_channel {
-    struct rb_channel *bucket_next;
     TAILQ_ENTRY(rb_channel) state_link;
     TAILQ_ENTRY(rb_channel) linger_link;
     /* live.at is the tip: the last event that was heard live or that a reader met at the
@@ -56,6 +58,7 @@ struct rb_channel {
     LIST_HEAD(, rb_group) readers;
     struct rb_recents *recents; /* NULL: nothing is kept, the floor is the tip */
     struct rb_channels *all;
+    struct rb_channel *bucket_next;
     uint32_t hash;
     uint32_t waiters;
     uint32_t away; /* left and not come back since: what they miss is kept a while */

@@ -230,6 +230,8 @@ void rb_connections_turn(struct rb_server *server) {
         server->turn_first = c->turn_next;
         if (!server->turn_first)
             server->turn_last = &server->turn_first;
+        else /* it comes into the cache while the kernel writes for this one */
+            __builtin_prefetch(&server->turn_first->server);
         if (c->touched && !c->doomed) {
             c->touched = false;
             if (c->role->turn)

@@ -52,18 +52,16 @@ struct rb_role {
     bool one_less; /* it can go on when one of its channels is taken away */
 };
 
-/* There are a hundred thousand of these: small counts. */
+/* There are a hundred thousand of these: small counts; and what a message to the client
+ * needs stands together, from io's end to the bits. */
 struct rb_connection {
     ev_io io;
     struct rb_server *server;
     const struct rb_role *role;
-    void *work;                            /* the role's; NULL when it needs nothing */
-    struct rb_out *out;                    /* NULL: nothing is queued */
-    struct rb_subscription *subscriptions; /* in the order of the request */
-    struct rb_pass *pass;                  /* NULL: let in for good */
-    struct ssl_st *tls;                    /* NULL: plain */
+    void *work;         /* the role's; NULL when it needs nothing */
+    struct rb_out *out; /* NULL: nothing is queued */
+    struct ssl_st *tls; /* NULL: plain */
     struct rb_connection *turn_next;
-    struct rb_timer timer;
     uint8_t side; /* enum rb_side */
     uint8_t bits; /* the role's own */
     bool in_turn : 1;
@@ -79,6 +77,9 @@ struct rb_connection {
     bool held_back : 1; /* history waits for room in its queue, as far as is known */
     uint8_t window : 4; /* bits of what the client can decompress; 0: it does not */
     uint32_t spent;     /* of what it may say: pace.h */
+    struct rb_subscription *subscriptions; /* in the order of the request */
+    struct rb_pass *pass;                  /* NULL: let in for good */
+    struct rb_timer timer;
     /* The key that it is counted by, where connections are counted by address; behind it,
      * where proxies tell, whose it is: see rb_connection_bytes. */
     uint64_t address[];

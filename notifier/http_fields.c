@@ -62,12 +62,15 @@ bool rb_http_accepts(struct rb_text accept, const char *media_type) {
 }
 
 bool rb_http_query_raw(struct rb_text query, const char *name, struct rb_text *value) {
-    struct rb_text pair, key;
+    const struct rb_text want = rb_text_of(name);
+    struct rb_text pair;
     while (rb_text_next(&query, '&', &pair)) {
-        if (rb_text_next(&pair, '=', &key) && rb_text_is(key, name)) {
-            *value = pair;
-            return true;
-        }
+        if (pair.len < want.len || memcmp(pair.at, want.at, want.len) != 0 ||
+            (pair.len > want.len && pair.at[want.len] != '='))
+            continue;
+        size_t used = pair.len > want.len ? want.len + 1 : want.len;
+        *value = rb_text(pair.at + used, pair.len - used);
+        return true;
     }
     return false;
 }

@@ -126,24 +126,25 @@ void rb_timers_run(struct rb_timers *timers, int64_t now_ms) {
     fire(timers);
 }
 
-/* Slots that hold only later rounds are visited too, at most once a round each. */
+/* The first tick behind the running one whose slot is used; those that hold only later
+ * rounds are visited too, at most once a round each. */
+static uint32_t next_used(const struct rb_timers *timers) {
+    uint32_t tick = timers->tick + 1;
+    for (uint32_t looked = 0; looked <= SLOTS; looked += WORD_BITS) {
+        uint32_t slot = tick % SLOTS;
+        uint64_t word = timers->used[slot / WORD_BITS] >> slot % WORD_BITS;
+        if (word != 0)
+            return tick + (uint32_t)__builtin_ctzll(word);
+        tick += WORD_BITS - slot % WORD_BITS;
+    }
+    return tick;
+}
+
 int64_t rb_timers_wait(const struct rb_timers *timers, int64_t now_ms) {
     if (timers->due)
         return 0;
     if (timers->count == 0)
         return -1;
-    for (uint32_t i = 1; i <= SLOTS; i++) {
-        uint32_t tick = timers->tick + i;
-        uint32_t slot = tick % SLOTS;
-        uint64_t word = timers->used[slot / WORD_BITS] >> slot % WORD_BITS;
-        if (word == 0) { /* nothing in the rest of this word */
-            i += WORD_BITS - 1 - slot % WORD_BITS;
-            continue;
-        }
-        if (!(word & 1))
-            continue;
-        int64_t at = timers->start_ms + (int64_t)tick * RB_TIMER_TICK_MS;
-        return at > now_ms ? at - now_ms : 0;
-    }
-    return -1;
+    int64_t at = timers->start_ms + (int64_t)next_used(timers) * RB_TIMER_TICK_MS;
+    return at > now_ms ? at - now_ms : 0;
 }
