@@ -1,13 +1,14 @@
 /* Many browsers in one process: opens connections to a server, each waiting on a channel,
  * and says how many came up, what they heard, what was lost or came twice, and how late.
  *
- *     bench_clients [-t websocket|sse|poll] [-p PATH] [-o] [-f FIRST] [-m MESSAGES]
+ *     bench_clients [-t websocket|sse|poll] [-p PATH] [-o] [-r] [-f FIRST] [-m MESSAGES]
  *                   [-s SECONDS] PORT CONNECTIONS
  *
  * Connection n asks for PATH (/wait/bench:) and 0, or with -o, on channels of their own,
  * FIRST + n. Prints a line of JSON when all wait, and another one when each has heard
- * MESSAGES, after SECONDS, or when its stdin ends. What is heard should hold
- * "n":<number> and "t":<CLOCK_MONOTONIC µs>, as bench_publisher writes it. */
+ * MESSAGES, after SECONDS, or when its stdin ends. With -r also one whenever all have
+ * heard one more; the rate counts the time from its publication to then. What is heard
+ * should hold "n":<number> and "t":<CLOCK_MONOTONIC µs>, as bench_publisher writes it. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -137,8 +138,17 @@ static uint32_t median_latest(struct bench *b) {
     return b->latest_us[messages / 2];
 }
 
+/* All have heard one more and, where they poll, asked for the next. */
+static void end_round(struct bench *b) {
+    b->spent_us += b->last_us - b->begun_us;
+    b->begun_us = 0;
+    b->round += b->count;
+    printf("{\"heard\":%" PRIu64 "}\n", b->heard);
+    fflush(stdout);
+}
+
 static void report(struct bench *b) {
-    double span = (double)(b->last_us - b->first_us) / 1e6;
+    double span = (double)(b->round ? b->spent_us : b->last_us - b->first_us) / 1e6;
     printf("{\"connections\":%zu,\"up\":%zu,\"broken\":%zu,\"expected\":%" PRIu64
            ",\"heard\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"twice\":%" PRIu64
            ",\"first_us\":%" PRId64 ",\"last_us\":%" PRId64
@@ -151,8 +161,8 @@ static void report(struct bench *b) {
 
 static int usage(const char *name) {
     fprintf(stderr,
-            "usage: %s [-t websocket|sse|poll] [-p PATH] [-o] [-f FIRST] [-m MESSAGES]\n"
-            "       [-s SECONDS] PORT CONNECTIONS\n",
+            "usage: %s [-t websocket|sse|poll] [-p PATH] [-o] [-r] [-f FIRST]\n"
+            "       [-m MESSAGES] [-s SECONDS] PORT CONNECTIONS\n",
             name);
     return 64;
 }
@@ -161,13 +171,16 @@ int main(int argc, char **argv) {
     struct bench b = {.path = "/wait/bench:"};
     uint64_t messages = 0;
     int64_t timeout_s = 60;
-    for (int option; (option = getopt(argc, argv, "t:p:of:m:s:")) != -1;) {
+    bool rounds = false;
+    for (int option; (option = getopt(argc, argv, "t:p:orf:m:s:")) != -1;) {
         if (option == 't')
             b.transport = optarg[0] == 'w' ? WEBSOCKET : optarg[0] == 's' ? SSE : POLL;
         else if (option == 'p')
             b.path = optarg;
         else if (option == 'o')
             b.own = true;
+        else if (option == 'r')
+            rounds = true;
         else if (option == 'f')
             b.first = strtoul(optarg, NULL, 10);
         else if (option == 'm')
@@ -184,6 +197,7 @@ int main(int argc, char **argv) {
     rb_process_prepare();
     b.epoll = epoll_create1(EPOLL_CLOEXEC);
     b.expected = messages * b.count;
+    b.round = rounds ? b.count : 0;
     b.clients = calloc(b.count, sizeof *b.clients);
     if (b.epoll < 0 || !b.clients)
         die("calloc");
@@ -196,7 +210,8 @@ int main(int argc, char **argv) {
     epoll_ctl(b.epoll, EPOLL_CTL_ADD, STDIN_FILENO, &event);
     while ((messages == 0 || b.heard < b.expected) && b.broken < b.count &&
            rb_clock_us() < until && turn(&b, 200))
-        continue;
+        if (b.round > 0 && b.heard >= b.round)
+            end_round(&b);
     report(&b);
     return b.heard == b.expected && b.lost == 0 && b.twice == 0 && b.broken == 0 ? 0 : 1;
 }

@@ -1,11 +1,12 @@
 /* The floor under a notifier: what is left when nothing is promised. A bare epoll loop
  * that shakes hands with WebSockets, hears Redis, and hands on what it hears.
  *
- *     floor_broadcast gather|each REDIS_SOCKET [PROCESSES]      prints "listening PORT"
+ *     floor_broadcast gather|each REDIS_SOCKET [PROCESSES [PING_S]]
  *
- * gather: what a socket gets in one turn of the loop leaves in one writev; each: one
- * write a message. No history, no cursors, no pings, no limits, no other paths than
- * /wait/bench:<number>. */
+ * Prints "listening PORT". gather: what a socket gets in one turn of the loop leaves in
+ * one writev; each: one write a message. A GET that is no handshake is a poll: the next
+ * message is its answer. Each client is pinged once in PING_S seconds, 0: never. No
+ * history, no cursors, no limits, no other paths than /wait/bench:<number>. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -24,6 +25,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "config/clock.h"
 #include "config/process.h"
 
 #define MOST_CHANNELS 131072
@@ -36,11 +38,12 @@ struct message {
 
 struct client {
     int fd;
-    bool waiting, dirty, blocked;
+    bool waiting, dirty, blocked, poll;
     uint32_t queued, room, sent; /* messages; and bytes of the first that are out */
     struct message **queue;
     LIST_ENTRY(client) member;
     STAILQ_ENTRY(client) turn;
+    TAILQ_ENTRY(client) beat;
 };
 LIST_HEAD(members, client);
 
@@ -51,6 +54,10 @@ struct floor {
     struct members *channels;
     bool *subscribed;
     STAILQ_HEAD(, client) dirty;
+    TAILQ_HEAD(, client) beats; /* WebSockets, the next to be pinged first */
+    size_t pinged;              /* of them */
+    long ping_s;
+    struct message *ping;
 };
 
 static void die(const char *what) {
@@ -139,23 +146,38 @@ static void end_turn(struct floor *f) {
 
 /* -------------------------------------------------------------------------- hearing */
 
-static struct message *frame_of(const char *at, size_t len) {
-    struct message *m = malloc(sizeof *m + len + 4);
+static struct message *message_of(const char *head, size_t head_len, const char *at,
+                                  size_t len, const char *tail) {
+    size_t tail_len = strlen(tail);
+    struct message *m = malloc(sizeof *m + head_len + len + tail_len);
     if (!m)
         die("malloc");
-    unsigned char *p = (unsigned char *)m->bytes;
-    *p++ = 0x81;
-    if (len < 126) {
-        *p++ = (unsigned char)len;
-    } else {
-        *p++ = 126;
-        *p++ = (unsigned char)(len >> 8);
-        *p++ = (unsigned char)len;
-    }
-    memcpy(p, at, len);
+    memcpy(m->bytes, head, head_len);
+    memcpy(m->bytes + head_len, at, len);
+    memcpy(m->bytes + head_len + len, tail, tail_len);
     m->refs = 1;
-    m->len = (uint32_t)((char *)p - m->bytes + (ptrdiff_t)len);
+    m->len = (uint32_t)(head_len + len + tail_len);
     return m;
+}
+
+static struct message *frame_of(const char *at, size_t len) {
+    char head[4] = {(char)0x81, (char)len};
+    if (len < 126)
+        return message_of(head, 2, at, len, "");
+    head[1] = 126;
+    head[2] = (char)(len >> 8);
+    head[3] = (char)len;
+    return message_of(head, 4, at, len, "");
+}
+
+static struct message *answer_of(const char *at, size_t len) {
+    static const char tail[] = "],\"cursor\":\"-\"}";
+    char head[128];
+    int n = snprintf(head, sizeof head,
+                     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                     "Content-Length: %zu\r\n\r\n{\"events\":[",
+                     11 + len + sizeof tail - 1);
+    return message_of(head, (size_t)n, at, len, tail);
 }
 
 static void hear(struct floor *f, const redisReply *reply) {
@@ -167,11 +189,23 @@ static void hear(struct floor *f, const redisReply *reply) {
     if (!number || !json)
         return;
     size_t channel = strtoul(number + 6, NULL, 10);
-    struct message *m = frame_of(json, reply->element[2]->len - (size_t)(json - text));
-    struct client *c;
-    LIST_FOREACH (c, &f->channels[channel], member)
-        hand(f, c, m);
-    unref(m);
+    size_t len = reply->element[2]->len - (size_t)(json - text);
+    struct message *forms[2] = {NULL, NULL};
+    struct client *c, *next;
+    for (c = LIST_FIRST(&f->channels[channel]); c; c = next) {
+        struct message **m = &forms[c->poll];
+        next = LIST_NEXT(c, member);
+        if (!*m)
+            *m = c->poll ? answer_of(json, len) : frame_of(json, len);
+        hand(f, c, *m);
+        if (c->poll) { /* it has its answer and asks again */
+            c->waiting = false;
+            LIST_REMOVE(c, member);
+        }
+    }
+    for (int i = 0; i < 2; i++)
+        if (forms[i])
+            unref(forms[i]);
 }
 
 static void on_redis(struct floor *f) {
@@ -204,16 +238,11 @@ static void join(struct floor *f, struct client *c, size_t channel) {
 
 /* ------------------------------------------------------------------------- browsers */
 
-static void shake_hands(struct floor *f, struct client *c, const char *head) {
+static void shake_hands(struct floor *f, struct client *c, const char *key) {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    const char *key = strcasestr(head, "Sec-WebSocket-Key: ");
-    const char *number = strstr(head, "bench:");
     unsigned char digest[SHA_DIGEST_LENGTH];
     char text[24 + sizeof guid], accept[32], answer[256];
-    size_t channel = number ? strtoul(number + 6, NULL, 10) : MOST_CHANNELS;
-    if (!key || channel >= MOST_CHANNELS)
-        return;
-    memcpy(text, key + 19, 24);
+    memcpy(text, key, 24);
     memcpy(text + 24, guid, sizeof guid);
     SHA1((unsigned char *)text, 24 + sizeof guid - 1, digest);
     EVP_EncodeBlock((unsigned char *)accept, digest, sizeof digest);
@@ -222,8 +251,33 @@ static void shake_hands(struct floor *f, struct client *c, const char *head) {
                        "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
                        accept);
     (void)!send(c->fd, answer, (size_t)len, MSG_NOSIGNAL);
+    TAILQ_INSERT_TAIL(&f->beats, c, beat);
+    f->pinged++;
+}
+
+static void take_request(struct floor *f, struct client *c, const char *head) {
+    const char *number = strstr(head, "bench:");
+    size_t channel = number ? strtoul(number + 6, NULL, 10) : MOST_CHANNELS;
+    /* Whoever polls has shown already that it is no WebSocket. */
+    const char *key = c->poll ? NULL : strcasestr(head, "Sec-WebSocket-Key: ");
+    if (channel >= MOST_CHANNELS)
+        return;
+    if (key)
+        shake_hands(f, c, key + 19);
+    c->poll = !key;
     c->waiting = true;
     join(f, c, channel);
+}
+
+/* Once a second its share of all of them. */
+static void ping_some(struct floor *f) {
+    size_t share = (f->pinged + (size_t)f->ping_s - 1) / (size_t)f->ping_s;
+    for (; share > 0; share--) {
+        struct client *c = TAILQ_FIRST(&f->beats);
+        TAILQ_REMOVE(&f->beats, c, beat);
+        TAILQ_INSERT_TAIL(&f->beats, c, beat);
+        hand(f, c, f->ping);
+    }
 }
 
 /* Freed at the end of the turn when something is queued: it is on a list then. */
@@ -233,6 +287,10 @@ static void leave(struct floor *f, struct client *c) {
     c->fd = -1;
     if (c->waiting)
         LIST_REMOVE(c, member);
+    if (c->waiting && !c->poll) {
+        TAILQ_REMOVE(&f->beats, c, beat);
+        f->pinged--;
+    }
     for (uint32_t i = 0; i < c->queued; i++)
         unref(c->queue[i]);
     c->queued = 0;
@@ -251,7 +309,7 @@ static void on_client(struct floor *f, struct client *c, uint32_t events) {
     }
     if (n > 0 && !c->waiting) {
         bytes[n] = 0;
-        shake_hands(f, c, bytes);
+        take_request(f, c, bytes);
     }
     if (events & EPOLLOUT)
         flush(f, c);
@@ -297,13 +355,22 @@ static void serve(struct floor *f, const char *redis) {
     f->channels = calloc(MOST_CHANNELS, sizeof *f->channels);
     f->subscribed = calloc(MOST_CHANNELS, sizeof *f->subscribed);
     STAILQ_INIT(&f->dirty);
+    TAILQ_INIT(&f->beats);
+    f->ping = message_of("\x89", 2, "", 0, "");
     if (!f->redis || f->redis->err || f->epoll < 0 || !f->channels || !f->subscribed)
         die("start");
     watch(f, EPOLL_CTL_ADD, f->redis->fd, EPOLLIN, f->redis);
     watch(f, EPOLL_CTL_ADD, f->listener, EPOLLIN, f);
+    int64_t beat_ms = rb_clock_ms() + 1000;
     for (;;) {
         struct epoll_event events[512];
-        int n = epoll_wait(f->epoll, events, 512, -1);
+        int64_t left_ms = f->ping_s > 0 ? beat_ms - rb_clock_ms() : -1;
+        if (f->ping_s > 0 && left_ms <= 0) {
+            ping_some(f);
+            beat_ms += 1000;
+            left_ms = 0;
+        }
+        int n = epoll_wait(f->epoll, events, 512, (int)left_ms);
         for (int i = 0; i < n; i++) {
             if (events[i].data.ptr == f)
                 on_accept(f);
@@ -320,10 +387,12 @@ static void serve(struct floor *f, const char *redis) {
 int main(int argc, char **argv) {
     static struct floor f;
     if (argc < 3) {
-        fprintf(stderr, "usage: %s gather|each REDIS_SOCKET [PROCESSES]\n", argv[0]);
+        fprintf(stderr, "usage: %s gather|each REDIS_SOCKET [PROCESSES [PING_S]]\n",
+                argv[0]);
         return 64;
     }
     long processes = argc > 3 ? strtol(argv[3], NULL, 10) : 1;
+    f.ping_s = argc > 4 ? strtol(argv[4], NULL, 10) : 0;
     f.gather = strcmp(argv[1], "gather") == 0;
     rb_process_prepare();
     f.listener = listen_at(0);

@@ -22,6 +22,8 @@ static void hear(struct bench *b, struct client *c, const char *at, size_t len) 
         b->first_us = b->last_us;
     if (t > 0) {
         rb_histogram_note(&b->latencies, b->last_us - t);
+        if (b->begun_us == 0 || t < b->begun_us)
+            b->begun_us = t;
         if (n >= 0 && n < LATEST)
             b->latest_us[n] = (uint32_t)(b->last_us - t);
     }

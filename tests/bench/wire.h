@@ -31,6 +31,8 @@ struct bench {
     struct client *clients;
     struct rb_histogram latencies;
     int64_t first_us, last_us;
+    uint64_t round;             /* messages that end one; 0: there are none */
+    int64_t begun_us, spent_us; /* the running round; all that are over, together */
     uint32_t latest_us[LATEST]; /* by number: how late the last client heard it */
 };
 

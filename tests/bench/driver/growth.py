@@ -31,9 +31,12 @@ def connections_at(stage, server, up, count):
     return memory, connecting * 1e6 / more, delivering * 1e6 / total
 
 
-def of_connections(stage):
+def of_connections(start):
+    return lambda stage: grown(stage, start(stage, PROCESSES))
+
+
+def grown(stage, server):
     few, many = (1000, 4000) if stage.quick else (1000, 50000)
-    server = servers.ringback(stage, PROCESSES)
     empty = pss_bytes(server.process)
     figures, up = {}, 0
     for name, count in (("few", few), ("many", many)):
@@ -87,9 +90,12 @@ SCENARIOS = [
             Figure("bytes_many", "memory a connection, 50,000", "B"),
             Figure("bytes", "memory, 50,000 against 1,000", "×", at_most(1.3)),
             Figure("connect", "CPU to connect, likewise", "×", at_most(1.3)),
-            Figure("deliver", "CPU a message, likewise", "×", at_most(1.3)),
+            Figure("deliver_few", "CPU a message, 1,000", "µs"),
+            Figure("deliver_many", "CPU a message, 50,000", "µs"),
+            Figure("deliver", "CPU a message, 50,000 against 1,000", "×", at_most(1.3)),
         ],
-        ours=of_connections,
+        ours=of_connections(servers.ringback),
+        floor=of_connections(servers.floor),
         rounds=2,
     ),
     Scenario(

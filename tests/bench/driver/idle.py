@@ -8,6 +8,8 @@ from .measure import cpu_seconds, wakeups
 from .scenario import Figure, Scenario, at_most
 
 
+PING_S = 25  # as ours does by itself
+
 # A timer a second wakes twice, by itself and by Redis's answer; the heartbeat, every fifth of
 # the lease, likewise.
 NO_FASTER = at_most(3, "≤ 3 (no timer under 1 s)")
@@ -36,9 +38,12 @@ def nothing(stage):
     }
 
 
-def holding(stage):
+def holding(start):
     """As long as pings are apart, so that each client is asked once."""
-    server = servers.ringback(stage)
+    return lambda stage: hold(stage, start(stage))
+
+
+def hold(stage, server):
     clients = stage.clients(server, stage.scaled(10000))
     clients.wait_ready()
     settle()
@@ -65,7 +70,8 @@ SCENARIOS = [
             Figure("cpu", "CPU, of a core", "%", at_most(0.5, "< 0.5")),
             Figure("wakes", "wake-ups", "/s"),
         ],
-        ours=holding,
+        ours=holding(servers.ringback),
+        floor=holding(lambda stage: servers.floor(stage, ping_s=PING_S)),
         rounds=1,
     ),
 ]

@@ -28,8 +28,8 @@ def ringback(stage, processes=1, under=()):
     return Server(stage, notifier.process, notifier.port)
 
 
-def floor(stage, processes=1, how="gather"):
-    process = stage.start("floor_broadcast", how, stage.redis.socket, processes)
+def floor(stage, processes=1, how="gather", ping_s=0):
+    process = stage.start("floor_broadcast", how, stage.redis.socket, processes, ping_s)
     return Server(stage, process, stage.listening(process))
 
 

@@ -18,9 +18,12 @@ GIVE_UP_S = 45  # a load in which something was lost does not end by itself
 class Clients:
     """A load generator's process; see ../clients.c."""
 
-    def __init__(self, stage, port, path, connections, own, messages, transport, first):
+    def __init__(
+        self, stage, port, path, connections, own, messages, transport, first, rounds
+    ):
         words = ["-t", transport, "-p", path, "-f", first, "-m", messages, "-s", GIVE_UP_S]
         words += ["-o"] if own else []
+        words += ["-r"] if rounds else []
         self.process = stage.start(
             "bench_clients", *words, port, connections, stdin=subprocess.PIPE
         )
@@ -38,6 +41,14 @@ class Clients:
         if not said or said[0]["ready"] < self.connections:
             raise AssertionError(f"not all clients are up:\n{self.process.log[-2000:]}")
         return said[0]
+
+    def wait_heard(self, count):
+        """With rounds: until so many messages are heard, or no more will be."""
+
+        def heard():
+            return self.said()[-1].get("heard", 0) >= count or not self.process.alive()
+
+        wait_until(heard, GIVE_UP_S + 5, "the clients to hear a round")
 
     def finish(self, timeout=120):
         """Its report, when all has been heard."""
@@ -139,10 +150,11 @@ class Stage:
         }
         return Notifier(self.processes, config, under=under)
 
-    def clients(self, server, connections, own=True, messages=0, transport="websocket", first=0):
+    def clients(self, server, connections, own=True, messages=0, transport="websocket", first=0,
+                rounds=False):  # fmt: skip
         """Browsers, not yet waited for."""
         return Clients(
-            self, server.port, server.path, connections, own, messages, transport, first
+            self, server.port, server.path, connections, own, messages, transport, first, rounds
         )
 
     def enqueue(self, jobs, key="ringback:queue:default", job=None):
