@@ -49,8 +49,9 @@ if once then
     end
 end
 
+-- Who set a marker set the last id with it.
 local before = call('HGET', meta, 'last')
-local last, id = before, nil
+local last = before
 if before then
     local out = job ~= '' and call('HGET', meta, marker)
     if out then
@@ -60,12 +61,10 @@ elseif call('EXISTS', stream) == 1 then
     local newest = call('XREVRANGE', stream, '+', '-', 'COUNT', '1')
     last = newest[1] and newest[1][1]
 end
+last = last or '0-0'
 
-if not last then
-    last = '0-0'
-    id = call('XADD', stream, '*', 'e', event, 'p', last)
-else
-    id = call('XADD', stream, 'MAXLEN', ARGV[4], '*', 'e', event, 'p', last)
+local id = call('XADD', stream, 'MAXLEN', '=', ARGV[4], '*', 'e', event, 'p', last)
+if last ~= '0-0' then
     -- Ids of one length, with their sign at the same place, compare as text.
     local sign = #id == #last and string.byte(id, 14) == 45 and string.byte(last, 14) == 45
     if not sign or id <= last then
@@ -79,7 +78,7 @@ else
             -- The stream is gone and the clock went back: ids must not.
             call('XDEL', stream, id)
             id = string.format('%.0f-%.0f', last_ms, last_seq + 1)
-            call('XADD', stream, 'MAXLEN', ARGV[4], id, 'e', event, 'p', last)
+            call('XADD', stream, 'MAXLEN', '=', ARGV[4], id, 'e', event, 'p', last)
         end
     end
 end
