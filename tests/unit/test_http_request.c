@@ -474,37 +474,6 @@ static void expect_continue(void **unused) {
     rb_http_parser_free(p);
 }
 
-static bool is_taken(const char *before, char c, const char *behind) {
-    char wire[128];
-    int len = snprintf(wire, sizeof wire, "%s%c%s", before, c, behind);
-    struct rb_http_parser *p = parser();
-    struct outcome o = feed(p, rb_text(wire, (size_t)len), sizeof wire);
-    rb_http_parser_free(p);
-    return o.progress == RB_HTTP_WHOLE;
-}
-
-/* What may stand where, character by character. */
-static void all_characters(void **unused) {
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    static const char path[] = "-._~!$&'()*+,;=:@/", token[] = "!#$%&'*+-.^_`|~";
-    (void)unused;
-    for (int i = 1; i < 256; i++) {
-        char c = (char)i;
-        bool plain = strchr(letters, c) != NULL;
-        bool of_path = plain || strchr(path, c) != NULL;
-        /* A mark begins the query. */
-        assert_int_equal(is_taken("GET /a", c, "b HTTP/1.1\r\n" H "\r\n"),
-                         of_path || c == '?');
-        assert_int_equal(is_taken("GET /?a", c, "b HTTP/1.1\r\n" H "\r\n"),
-                         of_path || strchr("?[]", c) != NULL);
-        assert_int_equal(is_taken("GET / HTTP/1.1\r\nHost: a", c, "b\r\n\r\n"),
-                         plain || strchr("-._~", c) != NULL);
-        assert_int_equal(is_taken(GET "a", c, "b: x\r\n\r\n"),
-                         plain || c == ':' || strchr(token, c) != NULL);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_request_lines),
@@ -519,7 +488,6 @@ int main(void) {
         cmocka_unit_test(half_requests_are_not_whole),
         cmocka_unit_test(pipelining),
         cmocka_unit_test(expect_continue),
-        cmocka_unit_test(all_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
