@@ -39,6 +39,31 @@ static bool find_channel(struct rb_flight *f, const json_t *params) {
     return f->channel && status == RB_OK;
 }
 
+/* A job that ends before its parameters are checked, or because they are wrong, tells
+ * whom they name all the same, if they name anybody. */
+static void guess_channel(struct rb_flight *f) {
+    struct rb_error error = {0};
+    struct rb_buffer *name = &f->worker->scratch;
+    struct rb_job job = f->job;
+    if (f->channel || !f->definition)
+        return;
+    job.id = f->id;
+    rb_buffer_clear(name);
+    if (rb_definition_channel(f->definition, &job, job.params, name, &error) == RB_OK)
+        f->channel = rb_text_copy(rb_buffer_view(name));
+}
+
+/* `sentence` may not be of the scratch buffer. */
+static void refuse(struct rb_flight *f, enum rb_failure failure, const char *sentence) {
+    guess_channel(f);
+    rb_finish_invalid(f, failure, sentence);
+}
+
+static void cancel(struct rb_flight *f) {
+    guess_channel(f);
+    rb_cancels_end(f);
+}
+
 static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -95,7 +120,7 @@ static void go(struct rb_flight *f, const struct rb_envelope *envelope) {
     if (status == RB_NOMEM)
         rb_finish_failed(f, RB_FAIL_INTERNAL, "out of memory", 0);
     else if (status != RB_OK)
-        rb_finish_invalid(f, RB_FAIL_INVALID_PARAMS, error.text);
+        refuse(f, RB_FAIL_INVALID_PARAMS, error.text);
     else if (find_channel(f, f->params)) {
         rb_alone_join(f);
         look_at_time(f, envelope);
@@ -180,7 +205,7 @@ bool rb_begin(struct rb_worker *w, uint64_t claim, struct rb_text text) {
     enum rb_status status = read_job(f, &envelope, &error);
     bool broken = status == RB_INVALID || status == RB_TOO_LARGE;
     bool poisoned = is_poisoned(&envelope);
-    if (status == RB_OK && !poisoned)
+    if (status == RB_OK)
         find_service(f);
     count(f);
     rb_log(RB_LOG_DEBUG, "job.claimed", RB_S("job", f->id), RB_T("queue", envelope.queue),
@@ -192,14 +217,13 @@ bool rb_begin(struct rb_worker *w, uint64_t claim, struct rb_text text) {
         status == RB_NOMEM)
         rb_finish_give_back(f);
     else if (poisoned)
-        rb_finish_invalid(f, RB_FAIL_POISONED,
-                          "its worker died too often with it in hand");
+        refuse(f, RB_FAIL_POISONED, "its worker died too often with it in hand");
     else if (broken)
         rb_finish_invalid(f, RB_FAIL_INVALID_JOB, error.text);
     else if (!f->definition)
         refuse_service(f);
     else if (rb_cancels_has(w, f))
-        rb_cancels_end(f);
+        cancel(f);
     else
         go(f, &envelope);
     return true;

@@ -69,6 +69,16 @@ def test_queued_is_never_begun(redis, service, worker, ringback, text):
     nothing_held(redis)
 
 
+def test_queued_for_the_channel_of_its_definition(redis, service, worker, ringback):
+    service.define("quote", "/?n=${n}", ["n"], channel="order:${n}:${job.id}")
+    redis.push({"service": "quote", "id": "j", "params": {"n": "42"}})
+    ringback("cancel", "j", check=True)
+    worker()
+    assert_cancelled(redis, "order:42:j", "j")
+    assert service.book()["total"] == 0
+    assert not redis.client.exists("ringback:dead")
+
+
 def test_only_the_jobs_own_id_counts(redis, service, worker, ringback):
     """What looks like it, in the parameters, is another one's."""
     service.define("quote", "/?n=${id}", ["id"])

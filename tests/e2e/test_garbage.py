@@ -72,6 +72,16 @@ def test_wrong_jobs_are_told(redis, quotes, name):
     assert event["error"]["message"]
 
 
+def test_wrong_parameters_are_told_on_the_definitions_channel(redis, service, worker):
+    params = {"order": {"type": "integer"}, "size": {"type": "integer"}}
+    service.define("order", "/${order}?size=${size}", params, channel="order:${order}")
+    worker()
+    redis.push({"service": "order", "params": {"order": 42, "size": "big"}})
+    event = wait_until(lambda: redis.terminal("order:42"))[0]
+    assert event["error"]["code"] == "invalid_params" and "size" in event["error"]["message"]
+    assert service.book()["total"] == 0
+
+
 def test_a_job_too_large(redis, service, quotes):
     redis.push(json.dumps({**GOOD, "params": {"symbol": "N" * 2_000_000}}))
     wait_until(lambda: redis.client.zcard("ringback:dead") == 1, what="it to be dead")

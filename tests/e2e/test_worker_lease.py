@@ -71,6 +71,17 @@ def test_poisoned_jobs_do_not_take_others_along(redis, service, worker):
     nothing_held(redis)
 
 
+def test_poisoned_jobs_tell_the_channel_of_their_definition(redis, service, worker):
+    service.define("quote", "/${n}", ["n"], channel="order:${n}")
+    job = '{"service":"quote","params":{"n":"7"}}'
+    redis.client.rpush("ringback:retry:default", f"rb1 id=j queue=default deliveries=3 at=1 reason=poisoned\n{job}")
+    worker()
+    event = wait_until(lambda: redis.terminal("order:7"))[0]
+    assert event["job"] == "j" and event["error"]["code"] == "poisoned"
+    assert wait_until(lambda: redis.client.zcard("ringback:dead")) == 1
+    assert service.book()["total"] == 0
+
+
 def test_who_reaps_the_poisoned_may_die_too(redis, service, worker):
     """The reaper has it in hand, marked, and dies before it could tell."""
     service.define("quote", "/")
