@@ -28,7 +28,7 @@
 #define SCRATCH_LIMIT ((size_t)256 * 1024 * 1024)
 #define SCRATCH_KEPT ((size_t)256 * 1024)
 #define TRIM_CROWD 4096    /* connections and channels that are worth the work */
-#define BEATS_TOGETHER 128 /* about a millisecond's work */
+#define BEATS_TOGETHER 256 /* a millisecond or two, in turns of RB_TIMERS_AT_ONCE */
 
 /* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators").
  */

@@ -127,8 +127,8 @@ static inline void rb_count(const struct rb_server *server, enum rb_count count,
 /* The delay ±10 %, so that clients that came together do not come back together. */
 int64_t rb_server_jitter(struct rb_server *server, int64_t delay_ms);
 /* How long until a client that waits is to be written to again, so that nobody on the way
- * takes it for dead: the ping_interval ±10 %, at the same moment as about a hundred
- * others, so that the process is woken seldom. */
+ * takes it for dead: the ping_interval ±10 %, at the same moment as one or two
+ * hundred others, so that the process is woken seldom. */
 int64_t rb_server_beat(struct rb_server *server);
 /* The line "Date: …" of this second, with its CRLF. */
 struct rb_text rb_server_date(struct rb_server *server);
