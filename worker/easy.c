@@ -45,8 +45,7 @@ void rb_easy_set_common(CURL *easy, bool trust_folder) {
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* decodes all it can */
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    /* What is in its cache is ours (see dial.h), and is not looked through for each call.
-     */
+    /* What is in its cache is ours (dial.h), and is not looked through for each call. */
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L);
 }
 
