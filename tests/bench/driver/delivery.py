@@ -14,11 +14,11 @@ def settle():
     time.sleep(0.5)
 
 
-def publish_rounds(server, clients, channels, each):
+def publish_rounds(server, clients, channels, each, kind):
     """The next message to all when all have had the last and wait again: a raw one is not
     kept for a poll that is still on its way."""
     for number in range(each):
-        server.publish("raw", channels, channels, SIZE, 0, number)
+        server.publish(kind, channels, channels, SIZE, 0, number)
         clients.wait_heard((number + 1) * channels)
         time.sleep(0.05)
 
@@ -35,7 +35,7 @@ def deliver(stage, server, connections, each, shared=False, kind="raw", rate=0,
     channels = 1 if shared else connections
     before = cpu_seconds(server.process)
     if rounds:
-        publish_rounds(server, clients, channels, each)
+        publish_rounds(server, clients, channels, each, kind)
     else:
         server.publish(kind, channels, each * channels, SIZE, rate)
     report = clients.finish()
