@@ -25,7 +25,7 @@ if not lease or tonumber(lease) <= now then
     return redis.error_reply('FENCED the lease of this worker lapsed')
 end
 
-local live = redis.call('ZCOUNT', KEYS[1], string.format('(%.0f', now), '+inf')
+local live -- workers; counted where there is something to share
 local number, room, bytes, left = tonumber(ARGV[3]), tonumber(ARGV[4]), 0, 0
 local cancelled = {}
 local paused, is_paused = redis.call('SMEMBERS', KEYS[4]), {}
@@ -58,7 +58,10 @@ for k = 5, #KEYS do
     local is_queue = k % 2 == 0
     local queue = ARGV[3 + math.floor((k - 1) / 2)]
     local length = is_paused['queue:' .. queue] and 0 or redis.call('LLEN', KEYS[k])
-    local share = math.min(room, math.ceil(length / live))
+    if length > 1 and not live then
+        live = redis.call('ZCOUNT', KEYS[1], string.format('(%.0f', now), '+inf')
+    end
+    local share = math.min(room, length > 1 and math.ceil(length / live) or length)
     left = left + length
     local id = string.format('rb1 id=%s-', ARGV[2])
     local fields = string.format(' queue=%s deliveries=0 at=%.0f\n', queue, now)
