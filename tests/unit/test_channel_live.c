@@ -183,6 +183,38 @@ static void leaving_while_being_told(void **state) {
     leave(&b);
 }
 
+static struct listener *crowd;
+static void note_who(struct rb_subscription *s, struct rb_delivery *d) {
+    (void)d;
+    rb_buffer_int(&asked, (struct listener *)s->owner - crowd);
+}
+
+/* None of a channel's members is always the last to be told. */
+static void from_the_other_end(void **state) {
+    struct rb_sink noting = sink;
+    struct listener l[3] = {0};
+    (void)state;
+    noting.deliver = note_who;
+    crowd = l;
+    begin(&l[0]);
+    for (int i = 0; i < 3; i++) {
+        if (i > 0)
+            come(&l[i], "5-0");
+        l[i].subscription.sink = &noting;
+    }
+    rb_buffer_clear(&asked);
+    message("raw");
+    message("raw");
+    message("5-0 6-0 " TICK);
+    struct rb_text told = rb_buffer_view(&asked);
+    assert_int_equal(told.len, 9);
+    assert_memory_equal(told.at, told.at + 6, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(told.at[i], told.at[5 - i]);
+    for (int i = 0; i < 3; i++)
+        leave(&l[i]);
+}
+
 /* Read further than what was heard live: the rest is on its way. */
 static void ahead_of_the_tip(void **state) {
     struct listener a = {.full = false}, b = {.full = false};
@@ -315,6 +347,7 @@ int main(void) {
         TEST(those_who_ask_the_same_share_a_reading),
         TEST(a_full_member_reads_on_alone),
         TEST(leaving_while_being_told),
+        TEST(from_the_other_end),
         TEST(ahead_of_the_tip),
         TEST(cursors),
         TEST(channels_are_let_go),
