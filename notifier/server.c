@@ -267,55 +267,6 @@ static bool listen_all(struct rb_server *server, struct rb_addresses *addresses)
     return true;
 }
 
-struct rb_server *rb_server_new(struct ev_loop *loop,
-                                const struct rb_server_options *options) {
-    struct rb_server *server = calloc(1, sizeof *server);
-    struct rb_server_private *p = calloc(1, sizeof *p);
-    if (!server || !p) {
-        free(server);
-        free(p);
-        rb_log(RB_LOG_ERROR, "notifier.out_of_memory", RB_I("row", options->row));
-        return NULL;
-    }
-    server->private = p;
-    server->loop = loop;
-    server->now_ms = rb_clock_ms();
-    server->row = options->row;
-    server->processes = options->processes;
-    server->max_local = options->max_files - FILES_BESIDE;
-    server->settings = options->settings;
-    server->metrics = options->metrics;
-    server->addresses = options->address_count;
-    server->turn_last = &server->turn_first;
-    memcpy(server->handlers, options->handlers, sizeof server->handlers);
-    rb_buffer_init(&server->scratch, SCRATCH_LIMIT);
-    rb_buffer_init(&server->answer, SCRATCH_LIMIT);
-    server->random = rb_process_random() | 1;
-    rb_process_random_hex(server->id, 16);
-    server->policy.keys.jobs = rb_text_of(options->settings->redis.job_prefix);
-    server->policy.keys.channels = rb_text_of(options->settings->redis.channel_prefix);
-    p->settings = options->settings;
-    p->tickets = options->tickets;
-    p->reload = options->reload;
-    p->ctx = options->ctx;
-    rb_notifier_metrics_attach(server->metrics, server->row, server->series);
-    start_watchers(server);
-    struct rb_tls *tls = NULL;
-    bool good = make_tls(p, options->settings, &tls);
-    take_tls(server, tls);
-    if (!good || !take_access(server, options->settings) || !build(server, options)) {
-        rb_log(RB_LOG_ERROR, "notifier.out_of_memory", RB_I("row", options->row));
-        rb_server_free(server);
-        return NULL;
-    }
-    wait_for_redis(server);
-    if (!listen_all(server, options->addresses)) {
-        rb_server_free(server);
-        return NULL;
-    }
-    return server;
-}
-
 /* --- reload --- */
 
 static void tell_fixed(void *ctx, const char *key) {
@@ -427,9 +378,59 @@ static void start_watchdog(struct rb_server *server) {
         ev_timer_again(server->loop, &p->watchdog);
 }
 
+struct rb_server *rb_server_new(struct ev_loop *loop,
+                                const struct rb_server_options *options) {
+    struct rb_server *server = calloc(1, sizeof *server);
+    struct rb_server_private *p = calloc(1, sizeof *p);
+    if (!server || !p) {
+        free(server);
+        free(p);
+        rb_log(RB_LOG_ERROR, "notifier.out_of_memory", RB_I("row", options->row));
+        return NULL;
+    }
+    server->private = p;
+    server->loop = loop;
+    server->now_ms = rb_clock_ms();
+    server->row = options->row;
+    server->processes = options->processes;
+    server->max_local = options->max_files - FILES_BESIDE;
+    server->settings = options->settings;
+    server->metrics = options->metrics;
+    server->addresses = options->address_count;
+    server->turn_last = &server->turn_first;
+    memcpy(server->handlers, options->handlers, sizeof server->handlers);
+    rb_buffer_init(&server->scratch, SCRATCH_LIMIT);
+    rb_buffer_init(&server->answer, SCRATCH_LIMIT);
+    server->random = rb_process_random() | 1;
+    rb_process_random_hex(server->id, 16);
+    server->policy.keys.jobs = rb_text_of(options->settings->redis.job_prefix);
+    server->policy.keys.channels = rb_text_of(options->settings->redis.channel_prefix);
+    p->settings = options->settings;
+    p->tickets = options->tickets;
+    p->reload = options->reload;
+    p->ctx = options->ctx;
+    rb_notifier_metrics_attach(server->metrics, server->row, server->series);
+    start_watchers(server);
+    struct rb_tls *tls = NULL;
+    bool good = make_tls(p, options->settings, &tls);
+    take_tls(server, tls);
+    if (!good || !take_access(server, options->settings) || !build(server, options)) {
+        rb_log(RB_LOG_ERROR, "notifier.out_of_memory", RB_I("row", options->row));
+        rb_server_free(server);
+        return NULL;
+    }
+    wait_for_redis(server);
+    /* Before anybody can come: from then on it ends in good order. */
+    rb_signals_start(&p->signals, server->loop, on_stop, on_reload, server);
+    if (!listen_all(server, options->addresses)) {
+        rb_server_free(server);
+        return NULL;
+    }
+    return server;
+}
+
 void rb_server_run(struct rb_server *server) {
     struct rb_server_private *p = server->private;
-    rb_signals_start(&p->signals, server->loop, on_stop, on_reload, server);
     start_watchdog(server);
     rb_supervisor_ready();
     rb_log(RB_LOG_INFO, "notifier.started", RB_I("row", server->row),
@@ -455,6 +456,7 @@ void rb_server_free(struct rb_server *server) {
     if (!server)
         return;
     struct rb_server_private *p = server->private;
+    rb_signals_stop(&p->signals, server->loop);
     close_listeners(server);
     if (server->connections && server->feed) {
         rb_slab_each(server->connections, doom, NULL);

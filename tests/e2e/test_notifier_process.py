@@ -210,6 +210,19 @@ def test_who_does_not_go_is_left(redis, notifier):
     assert stubborn.close_code() == 1001
 
 
+def test_sigterm_as_soon_as_it_listens(redis):
+    """Who can come in is not cut off: from that moment on it ends in good order."""
+    words = [f"redis.url={redis.url}", "notifier.listen=127.0.0.1:0",
+             "notifier.admin=127.0.0.1:0", "notifier.processes=1"]  # fmt: skip
+    argv = [program("ringback-notifier"), *(f"--set={word}" for word in words)]
+    for _ in range(10):
+        with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as daemon:
+            for line in daemon.stderr:
+                if "notifier.listening" in line:
+                    daemon.terminate()
+        assert daemon.returncode == 0
+
+
 def test_the_second_sigterm_hurries(redis, notifier):
     daemon = notifier(drain_timeout="60s")
     clients = [WebSocket(daemon.url, "c") for _ in range(30)]
