@@ -27,8 +27,8 @@ int rb_supervisor_processes(int64_t processes);
  * Where systemd's watchdog watches the program, a child that beat once (WATCHDOG=1) and
  * then was silent for the whole time is aborted and restarted.
  *
- * With more than one process it leaves SIGTERM, SIGINT and SIGHUP blocked: the caller is to
- * end, and a signal that comes late must not change its exit code. */
+ * With more than one process it leaves SIGTERM, SIGINT and SIGHUP blocked: the caller is
+ * to end, and a signal that comes late must not change its exit code. */
 int rb_supervisor_run(const char *program, int processes,
                       int (*child)(void *ctx, int row), void *ctx);
 
