@@ -79,8 +79,11 @@ async def play(world, clients, seconds):
     await loop.run_in_executor(None, world.join)
     await loop.run_in_executor(None, world.worker.stop)
     late = await until_all_heard(world, clients)
-    for life in lives:
-        life.cancel()
+    pending = lives
+    while pending:  # wait_for loses a cancel that comes at the moment when it ends anyhow
+        for life in pending:
+            life.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1)
     gone = await asyncio.gather(*lives, return_exceptions=True)
     return late, [repr(end) for end in gone if not isinstance(end, asyncio.CancelledError)]
 
