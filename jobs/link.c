@@ -196,7 +196,14 @@ static enum rb_status write_script_call(struct rb_link *link,
 void rb_link_script(struct rb_link *link, const struct rb_script *script,
                     size_t key_count, const struct rb_text *keys, size_t arg_count,
                     const struct rb_text *args, rb_link_reply_fn *fn, void *ctx) {
-    struct owed owed = {.fn = fn, .ctx = ctx, .deadline_ms = deadline(link, 0)};
+    rb_link_script_within(link, 0, script, key_count, keys, arg_count, args, fn, ctx);
+}
+
+void rb_link_script_within(struct rb_link *link, int64_t timeout_ms,
+                           const struct rb_script *script, size_t key_count,
+                           const struct rb_text *keys, size_t arg_count,
+                           const struct rb_text *args, rb_link_reply_fn *fn, void *ctx) {
+    struct owed owed = {.fn = fn, .ctx = ctx, .deadline_ms = deadline(link, timeout_ms)};
     enum rb_status status = ready(link);
     if (status == RB_OK) {
         owed.call = new_script_call(script, key_count, keys, arg_count, args);

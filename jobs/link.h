@@ -78,6 +78,12 @@ void rb_link_call(struct rb_link *link, int64_t timeout_ms, rb_link_reply_fn *fn
 void rb_link_script(struct rb_link *link, const struct rb_script *script,
                     size_t key_count, const struct rb_text *keys, size_t arg_count,
                     const struct rb_text *args, rb_link_reply_fn *fn, void *ctx);
+/* The same with its own timeout, as of rb_link_call: behind a blocking command it needs
+ * as long as that. */
+void rb_link_script_within(struct rb_link *link, int64_t timeout_ms,
+                           const struct rb_script *script, size_t key_count,
+                           const struct rb_text *keys, size_t arg_count,
+                           const struct rb_text *args, rb_link_reply_fn *fn, void *ctx);
 
 /* The word that an error starts with: "OOM", "READONLY", "WRONGTYPE" …; of one that a
  * script passed on, what the script was refused with. */
