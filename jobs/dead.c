@@ -2,17 +2,27 @@
 #include "jobs/dead.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "jobs/envelope.h"
 #include "jobs/json_pointer.h"
 #include "jobs/json_scan.h"
 #include "jobs/json_write.h"
-#include "jobs/name.h"
-#include "jobs/publish.h"
 
 #define FIELD_BYTES 4096
-#define MARKER_BYTES 1024
 #define DIGITS 20 /* of a time, at the most */
+
+void rb_dead_write_fate(struct rb_buffer *out, const struct rb_dead_fate *fate) {
+    char end[RB_STREAM_ID_MAX + 1];
+    if (fate->channel.len > 0) {
+        rb_buffer_string(out, " channel=");
+        rb_envelope_encode(out, fate->channel);
+        rb_buffer_string(out, " end=");
+        rb_buffer_text(out, rb_text(end, rb_stream_id_write(fate->end, end)));
+    }
+    rb_buffer_printf(out, " reason=%s error=", fate->reason);
+    rb_envelope_encode(out, rb_text_of(fate->error));
+}
 
 bool rb_dead_is(struct rb_text member, struct rb_text id) {
     struct rb_envelope envelope;
@@ -126,26 +136,48 @@ enum rb_status rb_dead_revive(const struct rb_keys *keys, struct rb_text member,
     return text->status;
 }
 
-void rb_dead_forget_end(struct rb_link *link, const struct rb_keys *keys,
-                        struct rb_text member) {
+static bool take_end(const struct rb_keys *keys, struct rb_text channel,
+                     struct rb_text job, struct rb_dead_end *end) {
+    if (!rb_name_is_channel(channel) || !rb_name_is_job_id(job))
+        return false;
+    rb_key_meta(keys, channel, &end->meta);
+    snprintf(end->marker, sizeof end->marker, RB_META_MARKER RB_TEXT_FMT,
+             RB_TEXT_ARG(job));
+    return true;
+}
+
+bool rb_dead_end(const struct rb_keys *keys, struct rb_text member,
+                 struct rb_dead_end *end) {
     struct rb_envelope envelope;
+    struct rb_text channel;
+    struct rb_buffer plain;
     struct rb_job job;
-    struct rb_key meta;
-    struct rb_buffer marker;
     if (rb_envelope_parse(member, &envelope) != RB_OK)
-        return;
-    if (rb_job_parse(envelope.job, &job, NULL) == RB_OK && job.channel) {
-        struct rb_text id = job.id ? rb_text_of(job.id) : envelope.id;
-        rb_buffer_init(&marker, MARKER_BYTES);
-        rb_buffer_string(&marker, RB_META_MARKER);
-        rb_buffer_text(&marker, id);
-        rb_key_meta(keys, rb_text_of(job.channel), &meta);
-        const struct rb_text argv[] = {RB_TEXT("HDEL"), rb_key_text(&meta),
-                                       rb_buffer_view(&marker)};
-        rb_link_call(link, 0, NULL, NULL, 3, argv);
-        rb_buffer_fini(&marker);
-    }
+        return false;
+    (void)!rb_job_parse(envelope.job, &job, NULL); /* a wrong one has ended as well */
+    struct rb_text id = job.id ? rb_text_of(job.id) : envelope.id;
+    rb_buffer_init(&plain, RB_CHANNEL_MAX);
+    end->id = rb_text(NULL, 0);
+    bool noted = rb_envelope_field(&envelope, "channel", &channel) &&
+                 rb_envelope_field(&envelope, "end", &end->id) &&
+                 rb_envelope_decode(&plain, channel) == RB_OK;
+    bool told =
+        take_end(keys, noted ? rb_buffer_view(&plain) : rb_text_of(job.channel), id, end);
+    rb_buffer_fini(&plain);
     rb_job_fini(&job);
+    return told;
+}
+
+/* Before it is queued: who dies in between leaves one of the dead that is not marked, as
+ * good as before. */
+static void forget_end(struct rb_link *link, const struct rb_keys *keys,
+                       struct rb_text member) {
+    struct rb_dead_end end;
+    if (!rb_dead_end(keys, member, &end))
+        return;
+    const struct rb_text meta = rb_key_text(&end.meta);
+    const struct rb_text args[] = {rb_text_of(end.marker), end.id};
+    rb_link_script(link, &rb_script_unmark, 1, &meta, 2, args, NULL, NULL);
 }
 
 void rb_dead_retry(struct rb_link *link, const struct rb_keys *keys,
@@ -156,7 +188,7 @@ void rb_dead_retry(struct rb_link *link, const struct rb_keys *keys,
     rb_buffer_init(&text, RB_DEAD_ENVELOPE_BYTES);
     enum rb_status status = rb_dead_revive(keys, member, now_unix_ms, &text, &queue);
     if (status == RB_OK) {
-        rb_dead_forget_end(link, keys, member);
+        forget_end(link, keys, member);
         rb_key_dead(keys, &dead);
         const struct rb_text names[] = {rb_key_text(&dead), rb_key_text(&queue)};
         const struct rb_text args[] = {member, rb_buffer_view(&text)};

@@ -25,6 +25,7 @@ extern const struct rb_script rb_script_cancel;
 extern const struct rb_script rb_script_enqueue_once;
 extern const struct rb_script rb_script_hasten;
 extern const struct rb_script rb_script_exhume;
+extern const struct rb_script rb_script_unmark;
 extern const struct rb_script rb_script_pause;
 extern const struct rb_script rb_script_publish;
 extern const struct rb_script rb_script_rate;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "config/process.h"
+#include "jobs/dead.h"
 #include "jobs/envelope.h"
 #include "worker/begin.h"
 #include "worker/claim.h"
@@ -346,7 +347,7 @@ static void write_dead(struct rb_flight *f, struct rb_buffer *out) {
     struct rb_text text = envelope_of(f);
     struct rb_envelope envelope;
     bool readable = rb_envelope_parse(text, &envelope) == RB_OK;
-    const char *reason = rb_failure_code(f->outcome);
+    const struct rb_dead_fate fate = rb_finish_fate(f);
     rb_buffer_clear(out);
     rb_buffer_string(out, "rb1 ");
     if (readable)
@@ -354,8 +355,7 @@ static void write_dead(struct rb_flight *f, struct rb_buffer *out) {
     else
         rb_buffer_printf(out, "id=%s-%llu queue=default", f->worker->plain->prefix,
                          (unsigned long long)f->claim);
-    rb_buffer_printf(out, " reason=%s error=", reason);
-    rb_envelope_encode(out, rb_text_of(f->reason ? f->reason : reason));
+    rb_dead_write_fate(out, &fate);
     rb_buffer_char(out, '\n');
     rb_buffer_text(out, readable ? envelope.job : text);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "jobs/dead.h"
 #include "jobs/name.h"
 #include "worker/backend.h"
 #include "worker/call.h"
@@ -68,6 +69,16 @@ static void bury(struct rb_flight *f) {
     ask(f, RB_FLIGHT_BURYING, f->worker->mode->bury);
 }
 
+struct rb_dead_fate rb_finish_fate(const struct rb_flight *f) {
+    const char *reason = rb_failure_code(f->outcome);
+    return (struct rb_dead_fate){
+        .channel = rb_text_of(f->channel),
+        .end = f->end,
+        .reason = reason,
+        .error = f->reason ? f->reason : reason,
+    };
+}
+
 /* ---- publishing ---- */
 
 static void on_published(void *ctx, const struct rb_published *published) {
@@ -83,6 +94,7 @@ static void on_published(void *ctx, const struct rb_published *published) {
         if (published->duplicate)
             rb_log(RB_LOG_DEBUG, "job.duplicate", RB_S("job", f->id),
                    RB_T("channel", rb_name_shown(rb_text_of(f->channel))));
+        f->end = published->id;
         if (f->bury)
             bury(f);
         else

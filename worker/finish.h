@@ -9,6 +9,7 @@
 #include "jobs/event.h"
 
 struct rb_answer;
+struct rb_dead_fate;
 struct rb_flight;
 struct rb_worker;
 
@@ -31,6 +32,9 @@ void rb_finish_failed_from(struct rb_flight *f, const struct rb_event_origin *or
 /* Likewise, for a job that can never work: it is told and buried. */
 void rb_finish_invalid(struct rb_flight *f, enum rb_failure failure,
                        const char *sentence);
+
+/* What is noted of a job that is buried; borrowed from it. */
+struct rb_dead_fate rb_finish_fate(const struct rb_flight *f);
 
 /* The job ends and nobody is told: somebody else will tell its channel. */
 void rb_finish_dropped(struct rb_flight *f, enum rb_failure failure);

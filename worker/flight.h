@@ -24,6 +24,7 @@
 #include "jobs/event.h"
 #include "jobs/job.h"
 #include "jobs/services.h"
+#include "jobs/stream_id.h"
 #include "worker/alone.h"
 #include "worker/limiter.h"
 
@@ -73,7 +74,8 @@ struct rb_flight {
     size_t envelope_len;
     char *id; /* of the job: its own, or the envelope's */
     struct rb_job job;
-    char *channel; /* NULL: nobody to tell */
+    char *channel;           /* NULL: nobody to tell */
+    struct rb_stream_id end; /* its terminal event there; 0-0: not out */
     struct rb_services *services;
     const struct rb_definition *definition;
     struct rb_backend *backend;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "jobs/envelope.h"
+#include "jobs/dead.h"
 #include "worker/claim.h"
 #include "worker/due.h"
 #include "worker/finish.h"
@@ -349,15 +349,16 @@ void rb_held_bury(struct rb_flight *f) {
     snprintf(number, sizeof number, "%llu", (unsigned long long)f->claim);
     snprintf(name, sizeof name, RB_TEXT_FMT "-%s",
              RB_TEXT_ARG(rb_lease_job_prefix(w->lease)), number);
-    const char *reason = rb_failure_code(f->outcome);
+    const struct rb_dead_fate fate = rb_finish_fate(f);
     rb_buffer_clear(&w->scratch);
-    rb_envelope_encode(&w->scratch, rb_text_of(f->reason ? f->reason : reason));
+    rb_dead_write_fate(&w->scratch, &fate);
     const struct rb_text keys[] = {rb_key_text(&held), rb_key_text(&dead)};
     const struct rb_text args[] = {
-        rb_text_of(number), rb_text_of(reason),    rb_buffer_view(&w->scratch),
-        RB_TEXT(DEAD_KEPT), RB_TEXT(DEAD_KEPT_MS), rb_text_of(name),
+        rb_text_of(number), rb_buffer_view(&w->scratch),
+        RB_TEXT(DEAD_KEPT), RB_TEXT(DEAD_KEPT_MS),
+        rb_text_of(name),
     };
-    rb_link_script(w->link, &rb_script_bury, 2, keys, 6, args, on_buried, f);
+    rb_link_script(w->link, &rb_script_bury, 2, keys, 5, args, on_buried, f);
 }
 
 /* ---- leaving ---- */

@@ -27,6 +27,12 @@ struct dead {
     bool moved; /* the one that was asked for */
 };
 
+/* A job's marker, while somebody asks whether it is still there. */
+struct marked {
+    struct rb_text with; /* "": whatever */
+    bool now;
+};
+
 static bool is_meant(const struct dead *dead, struct rb_text member) {
     for (char **id = dead->ids; id && *id; id++)
         if (rb_dead_is(member, rb_text_of(*id)))
@@ -158,6 +164,38 @@ static void move(struct dead *dead, struct rb_text member, const struct rb_key *
     dead->moved = !dead->failed;
 }
 
+static void on_marked(void *ctx, enum rb_status status, const struct redisReply *reply) {
+    struct marked *marked = ctx;
+    marked->now = status == RB_OK && reply->type == REDIS_REPLY_STRING &&
+                  (marked->with.len == 0 ||
+                   rb_text_equal(rb_text(reply->str, reply->len), marked->with));
+}
+
+/* Without scripts: the job's terminal event is forgotten unless it is another one by now,
+ * or becomes one while we ask. */
+static void unmark(struct dead *dead, struct rb_text member) {
+    struct rb_dead_end end;
+    if (!rb_dead_end(&dead->cli->keys, member, &end))
+        return;
+    struct marked marked = {.with = end.id};
+    struct rb_text meta = rb_key_text(&end.meta), marker = rb_text_of(end.marker);
+    const struct rb_text watch[] = {RB_TEXT("WATCH"), meta};
+    const struct rb_text get[] = {RB_TEXT("HGET"), meta, marker};
+    const struct rb_text unwatch[] = {RB_TEXT("UNWATCH")};
+    const struct rb_text multi[] = {RB_TEXT("MULTI")}, exec[] = {RB_TEXT("EXEC")};
+    const struct rb_text remove[] = {RB_TEXT("HDEL"), meta, marker};
+    rb_cli_ask(dead->cli, NULL, NULL, 2, watch);
+    rb_cli_ask(dead->cli, on_marked, &marked, 3, get);
+    rb_cli_settle(dead->cli);
+    if (!marked.now) {
+        rb_cli_ask(dead->cli, NULL, NULL, 1, unwatch);
+        return;
+    }
+    rb_cli_ask(dead->cli, NULL, NULL, 1, multi);
+    rb_cli_ask(dead->cli, NULL, NULL, 3, remove);
+    rb_cli_ask(dead->cli, NULL, NULL, 1, exec);
+}
+
 static void on_moved(void *ctx, enum rb_status status, const struct redisReply *reply) {
     struct dead *dead = ctx;
     if (status == RB_INVALID) /* it is no envelope: it stays */
@@ -182,7 +220,7 @@ static bool retry(struct dead *dead, const struct corpse *c) {
     }
     rb_buffer_init(&text, RB_DEAD_ENVELOPE_BYTES);
     if (rb_dead_revive(&cli->keys, member, now_ms, &text, &queue) == RB_OK) {
-        rb_dead_forget_end(cli->link, &cli->keys, member);
+        unmark(dead, member);
         move(dead, member, &queue, rb_buffer_view(&text));
     }
     rb_buffer_fini(&text);

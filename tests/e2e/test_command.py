@@ -420,6 +420,21 @@ def test_a_dead_job_is_asked_for_again(redis, ringback, claim):
 
 
 @pytest.mark.parametrize("claim", ["lease", "blpop"])
+@pytest.mark.parametrize("marker, left", [("7-1", []), ("8-0", ["t:j"]), (None, [])])
+def test_only_its_own_end_is_forgotten(redis, ringback, claim, marker, left):
+    """Who retries what another has retried a moment ago must not forget how that ended."""
+    job = '{"service":"x","id":"j"}'
+    line = "rb1 id=w-1 queue=q deliveries=3 at=5 channel=user:7%3Da end=7-1 reason=poisoned error=it"
+    redis.client.zadd("ringback:dead", {f"{line}\n{job}": 1})
+    meta = "ringback:ch:{user:7=a}:meta"
+    if marker:
+        redis.client.hset(meta, "t:j", marker)
+    done = ringback("dead", "retry", "j", settings={"worker": {"claim": claim}}, check=True)
+    assert done.stdout == "1 queued again\n" and redis.client.llen("ringback:retry:q") == 1
+    assert redis.client.hkeys(meta) == left
+
+
+@pytest.mark.parametrize("claim", ["lease", "blpop"])
 def test_a_redis_that_refuses_is_told(redis, ringback, claim):
     """And is not taken for one that has no such job."""
     bury(redis, "a", "b")

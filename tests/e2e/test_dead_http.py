@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from peers.clients import ask, get, post
 from peers.process import wait_until
 
@@ -62,6 +63,35 @@ def test_queued_again(redis, service, worker, notifier):
     wait_until(lambda: [e["event"] for e in redis.terminal("c")] == ["failed", "done"])
     assert redis.client.zcard("ringback:dead") == 0
     assert post(front.admin + "/dead/j").status == 404
+
+
+@pytest.mark.parametrize("claim", ["lease", "blpop"])
+def test_what_its_definition_told_is_told_again(redis, service, worker, ringback, claim):
+    """The job names no channel: where its end is marked, the dead remember."""
+    service.define("quote", "/", channel="n=${n}", params={"n": {"type": "string"}})
+    settings = {"worker": {"claim": claim}}
+    daemon = worker(settings)
+    redis.push({"service": "quote", "id": "j", "params": {"n": "1", "wrong": 1}})
+    wait_until(lambda: redis.client.zcard("ringback:dead"))
+    ((dead, _),) = redis.client.zscan_iter("ringback:dead")
+    assert " channel=n%3D1 end=" + redis.client.hget("ringback:ch:{n=1}:meta", "t:j") + " reason=" in dead
+    service.define("quote", "/", channel="n=${n}", params={"n": {"type": "string"}, "wrong": {"type": "integer"}})
+    daemon.signal(1)
+    daemon.wait_line("worker.reloaded")
+    ringback("dead", "retry", "j", settings=settings, check=True)
+    wait_until(lambda: [e["event"] for e in redis.terminal("n=1")] == ["failed", "done"])
+    assert redis.client.zcard("ringback:dead") == 0
+
+
+@pytest.mark.parametrize("claim", ["lease", "blpop"])
+def test_a_job_that_was_wrong_is_told_of_again(redis, service, worker, ringback, claim):
+    settings = {"worker": {"claim": claim}}
+    worker(settings)
+    redis.push({"service": "quote", "id": "j", "channel": "c", "wrong": 1})
+    for times in (1, 2):
+        wait_until(lambda: redis.client.zcard("ringback:dead"))  # noqa: B023
+        assert [e["error"]["code"] for e in redis.terminal("c")] == ["invalid_job"] * times
+        ringback("dead", "retry" if times == 1 else "drop", "j", settings=settings, check=True)
 
 
 def test_what_is_no_job(redis, notifier):

@@ -89,12 +89,58 @@ static void needs_an_envelope(void **state) {
     rb_buffer_fini(&text);
 }
 
+/* What a worker notes of a job's end, and what a retry reads of it. */
+static void check_end(struct rb_text channel, struct rb_stream_id id, const char *noted,
+                      const char *job, const char *meta, const char *marker) {
+    const struct rb_dead_fate fate = {channel, id, "poisoned", "it died"};
+    struct rb_dead_end end;
+    struct rb_buffer member;
+    rb_buffer_init(&member, RB_DEAD_ENVELOPE_BYTES);
+    rb_buffer_string(&member, "rb1 id=w-7 queue=slow");
+    rb_dead_write_fate(&member, &fate);
+    assert_string_equal(member.at + strlen("rb1 id=w-7 queue=slow"), noted);
+    rb_buffer_char(&member, '\n');
+    rb_buffer_string(&member, job);
+    assert_int_equal(rb_dead_end(&keys, rb_buffer_view(&member), &end), meta != NULL);
+    if (meta) {
+        assert_true(rb_text_is(rb_key_text(&end.meta), meta));
+        assert_string_equal(end.marker, marker);
+    }
+    rb_buffer_fini(&member);
+}
+
+static void end_is_noted(void **state) {
+    const struct rb_stream_id id = {1700000000000, 3}, none = {0, 0};
+    (void)state;
+    check_end(RB_TEXT("a=b"), id,
+              " channel=a%3Db end=1700000000000-3 reason=poisoned error=it%20died",
+              "{\"service\":\"x\",\"id\":\"j\"}", "ringback:ch:{a=b}:meta", "t:j");
+    check_end(RB_TEXT("c"), none, " channel=c end=0-0 reason=poisoned error=it%20died",
+              "{", "ringback:ch:{c}:meta", "t:w-7");
+    check_end(RB_TEXT(""), none, " reason=poisoned error=it%20died",
+              "{\"service\":\"x\",\"wrong\":1,\"channel\":\"d\"}", "ringback:ch:{d}:meta",
+              "t:w-7");
+    check_end(RB_TEXT(""), none, " reason=poisoned error=it%20died",
+              "{\"service\":\"x\"}", NULL, NULL);
+}
+
+/* A hand may have written it. */
+static void end_may_be_wrong(void **state) {
+    static const char *const lines[] = {"",
+                                        "rb1 id=w-7 queue=q channel=a%20b end=1-1\n{}",
+                                        "rb1 id=w-7 queue=q channel= end=1-1\n{}"};
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct rb_dead_end end;
+        assert_false(rb_dead_end(&keys, rb_text_of(lines[i]), &end));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(is_asked_for_now),
-        cmocka_unit_test(other_bytes_stay),
-        cmocka_unit_test(is_not_made_too_large),
-        cmocka_unit_test(needs_an_envelope),
+        cmocka_unit_test(is_asked_for_now),      cmocka_unit_test(other_bytes_stay),
+        cmocka_unit_test(is_not_made_too_large), cmocka_unit_test(needs_an_envelope),
+        cmocka_unit_test(end_is_noted),          cmocka_unit_test(end_may_be_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
