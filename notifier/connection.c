@@ -13,7 +13,7 @@
 #include "notifier/slab.h"
 #include "notifier/tls.h"
 
-#define CLOSE_TIMEOUT_MS 10000 /* to take what is still queued */
+#define CLOSE_TIMEOUT_MS 10000 /* to take some of what is still queued */
 #define LINGER_MS 2000         /* to close its side after that */
 
 static void on_io(struct ev_loop *loop, ev_io *io, int events);
@@ -204,6 +204,14 @@ static void shut(struct rb_connection *c) {
     rb_connection_read(c, true);
 }
 
+/* Who reads slowly is not given up as long as it reads. */
+static void note_progress(struct rb_connection *c) {
+    if (c->closing)
+        rb_connection_timer(c, CLOSE_TIMEOUT_MS);
+    else if (c->role->took)
+        c->role->took(c);
+}
+
 static void flush(struct rb_connection *c) {
     size_t written;
     c->queued = false;
@@ -218,6 +226,8 @@ static void flush(struct rb_connection *c) {
     }
     c->blocked = status == RB_UNAVAILABLE;
     watch(c);
+    if (c->blocked && written > 0)
+        note_progress(c);
     if (c->closing && !c->blocked)
         shut(c);
     else if (!c->closing && c->role->drained && !rb_connection_full(c))

@@ -39,6 +39,8 @@ struct rb_role {
     void (*timeout)(struct rb_connection *c);
     /* The end of a turn in which rb_connection_touch was called. */
     void (*turn)(struct rb_connection *c);
+    /* The client took some of what is queued, not all of it. NULL: that is no matter. */
+    void (*took)(struct rb_connection *c);
     /* What was queued is written. */
     void (*drained)(struct rb_connection *c);
     /* It is doomed or changes its role: lets go of c->work. */
@@ -173,7 +175,8 @@ struct rb_out; /* gone when empty */
 RB_MUST_CHECK enum rb_status rb_out_add(struct rb_out **out, struct rb_bytes *bytes);
 /* The last frame, which no other queue shares, brings what the receipt is of. */
 void rb_out_receipt(struct rb_out *out, struct rb_receipt *receipt);
-size_t rb_out_bytes(const struct rb_out *out); /* NULL is legal */
+size_t rb_out_bytes(const struct rb_out *out);  /* NULL is legal */
+size_t rb_out_frames(const struct rb_out *out); /* likewise */
 /* RB_OK: all is written and *out is NULL. RB_UNAVAILABLE: the kernel takes no more now.
  * RB_SYSTEM: the connection is broken. RB_NOMEM. *written: how many bytes went out. */
 RB_MUST_CHECK enum rb_status rb_out_write(struct rb_out **out, int fd, size_t *written);

@@ -374,6 +374,15 @@ static void http_turn(struct rb_connection *c) {
     free(bytes);
 }
 
+/* The time of a client that is still taking its answer has not begun. */
+static void http_took(struct rb_connection *c) {
+    const struct rb_exchange *x = c->work;
+    if (!x)
+        rb_connection_timer(c, IDLE_MS);
+    else if (!x->whole && !rb_http_parser_begun(x->parser))
+        rb_connection_timer(c, c->server->settings->notifier.head_timeout);
+}
+
 static void http_drained(struct rb_connection *c) {
     const struct rb_exchange *x = c->work;
     if (x && x->ahead && !x->whole)
@@ -433,6 +442,7 @@ const struct rb_role rb_role_http = {.name = "http",
                                      .end = http_end,
                                      .timeout = http_timeout,
                                      .turn = http_turn,
+                                     .took = http_took,
                                      .drained = http_drained,
                                      .leave = http_leave,
                                      .stop = http_stop};

@@ -87,6 +87,12 @@ size_t rb_out_bytes(const struct rb_out *out) {
     return is_alone(out) ? frame_of(out)->len : out->bytes;
 }
 
+size_t rb_out_frames(const struct rb_out *out) {
+    if (!out)
+        return 0;
+    return is_alone(out) ? 1 : out->count;
+}
+
 static void frame_written(struct rb_bytes *bytes) {
     if (bytes->receipt)
         rb_receipt_written(bytes->receipt);

@@ -36,6 +36,8 @@ static void echo_bytes(struct rb_connection *c, char *bytes, size_t len) {
         c->work = state;
 }
 
+static void took(struct rb_connection *c) { c->bits = 0; }
+
 static void drained(struct rb_connection *c) { rb_connection_read(c, true); }
 
 static void leave(struct rb_connection *c) {
@@ -61,6 +63,7 @@ static const struct rb_role role = {.name = "echo",
                                     .gauge = RB_COUNT_CONNECTIONS_WEBSOCKET,
                                     .bytes = echo_bytes,
                                     .timeout = timeout,
+                                    .took = took,
                                     .drained = drained,
                                     .leave = leave,
                                     .stop = stop};

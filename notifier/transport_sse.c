@@ -124,8 +124,10 @@ static void timeout(struct rb_connection *c) {
     heartbeat_later(c);
 }
 
+static void took(struct rb_connection *c) { c->bits &= (uint8_t)~STALLED; }
+
 static void drained(struct rb_connection *c) {
-    c->bits &= (uint8_t)~STALLED;
+    took(c);
     rb_connection_resume(c);
 }
 
@@ -180,6 +182,7 @@ static const struct rb_role sse_role = {.name = "sse",
                                         .gauge = RB_COUNT_CONNECTIONS_SSE,
                                         .bytes = ignore_bytes,
                                         .timeout = timeout,
+                                        .took = took,
                                         .drained = drained,
                                         .turn = turn,
                                         .leave = leave,
@@ -190,6 +193,7 @@ static const struct rb_role stream_role = {.name = "stream",
                                            .gauge = RB_COUNT_CONNECTIONS_STREAM,
                                            .bytes = ignore_bytes,
                                            .timeout = timeout,
+                                           .took = took,
                                            .drained = drained,
                                            .turn = turn,
                                            .leave = leave,

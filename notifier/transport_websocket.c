@@ -18,13 +18,17 @@
 #define SILENT_MAX 4u /* two */
 #define PONG_DUE 8u   /* to our last ping: it is not counted */
 
+#define FRAMES_BEYOND 64 /* that may wait when there are more bytes than may */
+
 #define TOO_FAST_MS (2 * RB_PACE_BURST_MS)
 
 void rb_websocket_send(struct rb_connection *c, enum rb_ws_opcode opcode,
                        struct rb_text payload) {
     struct rb_buffer *out = &c->server->scratch;
-    /* Who makes us answer and does not read the answers is a slow reader too. */
-    if (rb_connection_queued(c) > (size_t)c->server->settings->notifier.max_queue) {
+    /* Who makes us answer and does not read the answers is a slow reader too. A few
+     * frames beyond the bound are one large event and what was said meanwhile. */
+    if (rb_connection_queued(c) > (size_t)c->server->settings->notifier.max_queue &&
+        rb_out_frames(c->out) > FRAMES_BEYOND) {
         rb_connection_doom(c, RB_COUNT_CLOSED_SLOW, "does not read the answers");
         return;
     }
@@ -184,10 +188,16 @@ static void timeout(struct rb_connection *c) {
         rb_connection_doom(c, RB_COUNT_CLOSED_SILENT, "does not answer");
         return;
     }
-    c->bits = (uint8_t)((c->bits + SILENT_ONE) | PONG_DUE);
-    rb_websocket_send(c, RB_WS_PING, RB_TEXT(""));
+    c->bits = (uint8_t)(c->bits + SILENT_ONE);
+    if (!c->blocked) { /* else it is still to take something: see `took` */
+        c->bits |= PONG_DUE;
+        rb_websocket_send(c, RB_WS_PING, RB_TEXT(""));
+    }
     ping_later(c);
 }
+
+/* Its pongs wait behind what it is still taking. */
+static void took(struct rb_connection *c) { c->bits &= (uint8_t)~SILENT_ALL; }
 
 static void turn(struct rb_connection *c) {
     if (c->closing) {
@@ -231,6 +241,7 @@ static const struct rb_role role = {.name = "websocket",
                                     .bytes = websocket_bytes,
                                     .timeout = timeout,
                                     .turn = turn,
+                                    .took = took,
                                     .drained = rb_connection_resume,
                                     .leave = leave,
                                     .stop = stop,

@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from peers.clients import Closed, Http, Raw, Response, Sse, Stream, WebSocket, get, poll
@@ -231,6 +232,45 @@ def test_a_slow_reader_is_closed_and_resumes_without_loss(redis, notifier, kind)
     assert daemon_closed() == 1
 
 
+def taken(port, head, size, seconds):
+    """How many bytes of an answer come to a client that takes so many in so many seconds,
+    evenly. Its segments are small, so that the kernel does not take all of it at once."""
+    with socket.socket() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1000)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        client.settimeout(patience(10))
+        client.connect(("127.0.0.1", port))
+        client.sendall(head.replace("\n", "\r\n").encode())
+        begun, count = time.monotonic(), 0
+        while count < size and (data := client.recv(16384)):
+            count += len(data)
+            early = begun + seconds * count / size - time.monotonic()
+            if early > 0:
+                time.sleep(early)
+        return count
+
+
+def test_a_slow_reader_that_goes_on_reading_gets_all(redis, notifier):
+    """Neither at the end of an answer nor on its way is somebody given up who takes what
+    he is sent, only slowly: he would come back and be given up again, for ever."""
+    size, seconds = 3_000_000, 13  # longer than a close may stand still
+    daemon = notifier(ping_interval="2s")
+    redis.publish("c", {"event": "done", "data": "x" * size})
+    sse = "Accept: text/event-stream\n\n"
+    upgrade = (
+        "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n"
+    )
+    heads = ["GET /wait/c HTTP/1.0\n\n", "GET /wait/c HTTP/1.1\nHost: x\nConnection: close\n\n"]
+    for query in ("", "?until=done"):
+        heads += [f"GET /wait/c{query} HTTP/1.1\nHost: x\n{fields}" for fields in (sse, upgrade)]
+    with ThreadPoolExecutor(len(heads)) as pool:
+        counts = list(pool.map(lambda head: taken(daemon.port, head, size, seconds), heads))
+    assert [count >= size for count in counts] == [True] * len(heads), counts
+    assert metric(daemon, "ringback_notifier_closed_total", reason="slow") == 0
+    assert metric(daemon, "ringback_notifier_closed_total", reason="silent") == 0
+
+
 def test_history_waits_for_a_slow_reader(redis, notifier):
     """A late client with much to read is not closed, and costs no more than its queue."""
     daemon = notifier(max_queue="64KiB")
@@ -253,6 +293,15 @@ def test_an_event_larger_than_the_queue(redis, notifier):
     heard(redis, "c")
     redis.publish("c", {"event": "done", "data": "x" * 500_000})
     assert len(client.event()["data"]) == 500_000
+    # Who speaks while such a one waits for him is no slow reader yet.
+    redis.publish("c", {"event": "done", "data": "x" * 8_000_000})
+    name = "ringback_notifier_delivered_total"
+    wait_until(lambda: metric(daemon, name, transport="websocket") == 2)
+    client.send_json({"subscribe": "d"})
+    client.send_frame(0x9, b"still there?")
+    assert len(client.event()["data"]) == 8_000_000
+    assert client.event() == {"subscribed": "d"}
+    assert client.recv_frame() == (True, 0xA, b"still there?")
     assert len(poll(daemon.url, "c").json()["events"][0]["data"]) == 500_000
 
 
