@@ -136,8 +136,13 @@ static int on_connected(void *ctx, char *peer, char *local, int peer_port,
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx) {
     struct rb_call *call = ctx;
-    (void)bytes, (void)size;
+    (void)size;
     call->end.answered = true;
+    /* Empty is the line behind a head; another head may follow one with 1xx. */
+    if (bytes[0] == '\r' || bytes[0] == '\n')
+        call->end.headed = true;
+    else if (bytes[0] == 'H' && count > 5 && memcmp(bytes, "HTTP/", 5) == 0)
+        call->end.headed = false;
     call->head_bytes += count;
     if (call->head_bytes <= RB_CALL_HEAD_MAX_BYTES)
         return count;
@@ -152,6 +157,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx) {
     if (call->body.status == RB_OK)
         return count;
     call->end.body_too_large = call->body.status == RB_TOO_LARGE;
+    call->end.no_memory = call->body.status == RB_NOMEM;
     return 0;
 }
 
@@ -292,6 +298,9 @@ static bool follow(struct rb_call *call) {
 static void on_transfer_ended(void *transfer, CURLcode code) {
     struct rb_call *call = transfer;
     call->running = false;
+    /* Curl takes a head that was cut off for a whole one. */
+    if (code == CURLE_OK && !call->end.headed)
+        code = CURLE_PARTIAL_FILE;
     call->end.code = code;
     call->end.alerted = rb_failure_is_alert(code, call->detail);
     if (code == CURLE_OK)

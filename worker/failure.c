@@ -34,6 +34,8 @@ static const struct {
     {CURLE_HTTP2_STREAM, RB_FAIL_BAD_RESPONSE, "the service broke the HTTP protocol"},
     {CURLE_BAD_CONTENT_ENCODING, RB_FAIL_BAD_RESPONSE,
      "the content encoding of the answer is broken"},
+    {CURLE_WRITE_ERROR, RB_FAIL_BAD_RESPONSE, /* of the decoder: ours are flags above */
+     "the content encoding of the answer is broken"},
     {CURLE_PARTIAL_FILE, RB_FAIL_BAD_RESPONSE,
      "the service closed the connection before its answer was whole"},
     {CURLE_UNSUPPORTED_PROTOCOL, RB_FAIL_BAD_RESPONSE,
@@ -97,6 +99,8 @@ enum rb_failure rb_failure_of_call(const struct rb_call_end *end, const char **s
                    sentence);
     if (end->head_too_large)
         return say(RB_FAIL_TOO_LARGE, "the head of the answer is too large", sentence);
+    if (end->no_memory)
+        return say(RB_FAIL_INTERNAL, "out of memory", sentence);
     if (end->connect_overdue && end->handshaking)
         return say(RB_FAIL_TLS, "the TLS handshake with the service took too long",
                    sentence);

@@ -21,8 +21,10 @@ struct rb_call_end {
     bool connected;       /* a connection was there */
     bool answered;        /* a byte of the answer came */
     bool alerted;         /* TLS ended with an alert in place of an answer */
+    bool headed;          /* the head of the answer came, to its end */
     bool body_too_large;
     bool head_too_large;
+    bool no_memory; /* for its body */
 };
 
 /* RB_FAILURES when the call has a whole answer. *sentence is a constant. */

@@ -95,12 +95,21 @@ static void collect(struct lane *lane) {
     }
 }
 
-/* A resting connection that becomes readable was closed by its peer (or got bytes that
- * nobody asked for): curl finds out when it looks for a connection. */
+/* A resting connection that becomes readable was closed by its peer, or got bytes that
+ * nobody asked for and that the next call would take for its answer. Curl drops it when
+ * it looks for a connection: it must find it ended, and nothing to read. */
+static void end_resting(curl_socket_t fd) {
+    char unasked[4096];
+    shutdown(fd, SHUT_RDWR);
+    while (recv(fd, unasked, sizeof unasked, MSG_DONTWAIT) > 0)
+        continue;
+}
+
 static void on_socket(struct ev_loop *loop, ev_io *io, int revents) {
     struct watch *watch = io->data;
     if (watch->wanted == 0) {
         ev_io_stop(loop, io);
+        end_resting(io->fd);
         return;
     }
     struct lane *lane = watch->lane;

@@ -144,6 +144,46 @@ def test_a_bomb_is_cut_by_its_decoded_size(redis, service, worker, peer):
     assert daemon.rss_bytes() - before < 20_000_000 * (4 if sanitized() else 1)
 
 
+def test_bytes_behind_a_compressed_answer(redis, service, worker, peer):
+    packed = gzip.compress(b"{}") + b"more"
+    one = peer(says(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+                    b"Content-Length: %d\r\n\r\n" % len(packed) + packed))  # fmt: skip
+    define_at(service, one.port)
+    worker()
+    assert failed(ask(redis)) == "bad_response"
+
+
+@pytest.mark.parametrize("pieces", [1, 100])
+def test_an_answer_that_nobody_asked_for_is_nobodys(redis, service, worker, peer, pieces):
+    """What a service says while its connection rests is not the next job's answer: neither
+    the 408 with which some end it, nor what a smuggled request brought."""
+    late, gone = threading.Event(), threading.Event()
+    answer = b"HTTP/1.1 %d OK\r\nContent-Length: %d\r\n\r\n%s"
+
+    def talk(client):
+        read_head(client)
+        client.sendall(answer % (200, 2, b"{}"))
+        if late.is_set():
+            return
+        late.wait(patience(20))
+        client.settimeout(patience(20))
+        try:
+            for _ in range(pieces):
+                client.sendall(answer % (408, 4000, b" " * 4000))
+            while client.recv(1):
+                pass
+        except ConnectionError:
+            pass
+        gone.set()
+
+    define_at(service, peer(talk).port)
+    worker()
+    assert ask(redis, "c1")["event"] == "done"
+    late.set()
+    assert gone.wait(patience(10)), "the connection is not used any more"
+    assert ask(redis, "c2")["event"] == "done"
+
+
 # ---------------------------------------------------------------------- failures
 
 SAYS = {
@@ -153,6 +193,7 @@ SAYS = {
     "size=16000000": ("too_large", 200),
     "chunked=100&size=600000": ("too_large", 200),
     "close=connect": ("connect", None),
+    "close=head": ("bad_response", 200),
     "close=body": ("bad_response", 200),
     "chunked=4&size=100&close=body": ("bad_response", 200),
     "raw=SSH-2.0-OpenSSH%0D%0A": ("bad_response", None),

@@ -32,6 +32,7 @@ static void test_codes(void **state) {
         {CURLE_SSL_CACERT_BADFILE, RB_FAIL_TLS},
         {CURLE_WEIRD_SERVER_REPLY, RB_FAIL_BAD_RESPONSE},
         {CURLE_PARTIAL_FILE, RB_FAIL_BAD_RESPONSE},
+        {CURLE_WRITE_ERROR, RB_FAIL_BAD_RESPONSE},
         {CURLE_BAD_CONTENT_ENCODING, RB_FAIL_BAD_RESPONSE},
         {CURLE_OUT_OF_MEMORY, RB_FAIL_INTERNAL},
         {CURLE_URL_MALFORMAT, RB_FAIL_INTERNAL},
@@ -50,6 +51,9 @@ static void test_our_own_reasons(void **state) {
     write.body_too_large = false;
     write.head_too_large = true;
     assert_int_equal(of(write), RB_FAIL_TOO_LARGE);
+    write.head_too_large = false;
+    write.no_memory = true;
+    assert_int_equal(of(write), RB_FAIL_INTERNAL);
     assert_int_equal(
         of((struct rb_call_end){.code = CURLE_COULDNT_CONNECT, .denied = true}),
         RB_FAIL_CONNECT);
