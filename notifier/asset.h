@@ -13,6 +13,7 @@ struct rb_asset {
 
 extern const struct rb_asset rb_asset_ringback_js, rb_asset_ringback_mjs;
 extern const struct rb_asset rb_asset_ringback_tabs_js, rb_asset_ring_back_js;
+extern const struct rb_asset rb_asset_ringback_enqueue_js;
 extern const struct rb_asset rb_asset_openapi_json;
 extern const struct rb_asset rb_asset_index_html, rb_asset_dashboard_css;
 extern const struct rb_asset rb_asset_dashboard_js, rb_asset_dashboard_parts_js;

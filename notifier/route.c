@@ -154,7 +154,7 @@ static bool is_known(struct rb_text if_none_match, const char *tag) {
 static const struct rb_asset *find_asset(struct rb_text path) {
     static const struct rb_asset *const assets[] = {
         &rb_asset_ringback_js, &rb_asset_ringback_mjs, &rb_asset_ring_back_js,
-        &rb_asset_ringback_tabs_js};
+        &rb_asset_ringback_enqueue_js, &rb_asset_ringback_tabs_js};
     for (size_t i = 0; path.len > 1 && i < sizeof assets / sizeof *assets; i++)
         if (rb_text_is(rb_text(path.at + 1, path.len - 1), assets[i]->name))
             return assets[i];

@@ -39,7 +39,27 @@ export interface RingbackWaitOptions extends RingbackOptions {
   job?: string;
 }
 
-/** `code` is the job's error code (jobs/README.md), or "refused" when the notifier said no. */
+/** What a page may say of a job (notifier/README.md, "Jobs over the socket"). */
+export interface RingbackJob {
+  service: string;
+  params?: Record<string, unknown>;
+  /** The same again makes no second result; one is made where it is missing. Not with `channel`. */
+  id?: string;
+  /** Where the events go, when not to the page alone. */
+  channel?: string;
+  /** Milliseconds since 1970: after this nobody waits any more. */
+  expires?: number;
+}
+
+export interface RingbackEnqueueOptions extends Pick<RingbackOptions, "signal" | "token" | "credentials"> {
+  /** Called with the job's events; the first is `enqueued`, with its `job` and `channel`. */
+  onEvent?: (event: RingbackEvent) => void;
+  /** The notifier's address; default: where the script came from. */
+  notifier?: string;
+}
+
+/** `code` is the job's error code (jobs/README.md), "refused" when the notifier said no, or of a
+ * job that was not queued why not (notifier/README.md). */
 export declare class RingbackError extends Error {
   code: string;
   /** The HTTP status: the service's, or with "refused" the notifier's. */
@@ -52,6 +72,8 @@ declare function ringback<T = unknown>(where: string, options?: RingbackWaitOpti
 declare namespace ringback {
   export function wait<T = unknown>(where: string, options?: RingbackWaitOptions): Promise<T>;
   export function events(where: string, options?: RingbackOptions): AsyncGenerator<RingbackEvent, never, void>;
+  /** Asks for a job and waits for its result: needs ringback-enqueue.js. */
+  export function enqueue<T = unknown>(job: RingbackJob, options?: RingbackEnqueueOptions): Promise<T>;
   /** Where channels without a path are: the address of the script. */
   export let home: string;
   export { RingbackError as Error };
@@ -59,6 +81,7 @@ declare namespace ringback {
 
 export declare const wait: typeof ringback.wait;
 export declare const events: typeof ringback.events;
+export declare const enqueue: typeof ringback.enqueue;
 export default ringback;
 
 declare global {

@@ -1,6 +1,7 @@
 // Hears channels and waits for results, as README.md tells.
 (function (root) {
 "use strict";
+if (root.ringback) return; // as script and module
 
 const BASE = 500, MOST = 30000; // ms between attempts: random up to BASE · 2ⁿ
 const PATIENCE = 10000; // ms without a byte: a proxy holds the stream up

@@ -1,4 +1,4 @@
-// ringback.js as a module: import ringback, { events, RingbackError } from "/ringback.mjs"
+// ringback.js as a module: import ringback, { enqueue, events, RingbackError } from "/ringback.mjs"
 import "./ringback.js";
 
 const { ringback } = globalThis;
@@ -6,4 +6,8 @@ if (import.meta.url.startsWith("http")) ringback.home = import.meta.url;
 
 export default ringback;
 export const { wait, events } = ringback;
+export const enqueue = async (...all) => {
+  await import("./ringback-enqueue.js");
+  return ringback.enqueue(...all);
+};
 export const RingbackError = ringback.Error;

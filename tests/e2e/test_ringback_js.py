@@ -16,13 +16,16 @@ HERE = Path(__file__).resolve().parent
 CHROMIUM = os.path.exists("/usr/bin/chromium") and os.path.exists("/usr/bin/chromedriver")
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>page</title><script src="{notifier}/ringback.js"></script>
+<script src="{notifier}/ringback-enqueue.js"></script>
 <script>
   window.told = [];
   const tell = (name) => (value) => told.push([name, value && value.message ? [value.code, value.message] : value]);
+  const enqueue = (job, name, options) => ringback.enqueue(job, options).then(tell(name), tell(name + " failed"));
   const wait = (channel, name, options) => ringback.wait(channel, options).then(tell(name), tell(name + " failed"));
 </script>
 <script type="module">
-  import {{ events }} from "{notifier}/ringback.mjs";
+  import {{ enqueue as ask, events }} from "{notifier}/ringback.mjs";
+  window.ask = ask;
   window.listen = async (channel, enough) => {{
     for await (const event of events(channel)) {{
       told.push(["heard", event.data]);
@@ -43,15 +46,15 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>page</title><script src="{
 
 @pytest.mark.skipif(not shutil.which("node"), reason="Node is not on this machine")
 def test_under_node():
-    done = subprocess.run(["node", "--test", HERE / "ringback_test.js"], text=True,
-                          capture_output=True, timeout=patience(60))  # fmt: skip
+    files = sorted((HERE / "web").glob("*_test.js"))
+    done = subprocess.run(["node", "--test", *files], text=True, capture_output=True, timeout=patience(60))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "# fail 0" in done.stdout and "# pass 0" not in done.stdout
 
 
 def test_the_files_are_served(notifier):
     started = notifier()
-    for name in ("ringback.js", "ringback.mjs", "ring-back.js", "ringback-tabs.js"):
+    for name in ("ringback.js", "ringback.mjs", "ring-back.js", "ringback-enqueue.js", "ringback-tabs.js"):
         answer = get(f"{started.url}/{name}")
         assert answer.status == 200 and answer.headers["content-type"].startswith("text/javascript")
         assert answer.body == (ROOT / "notifier" / "web" / name).read_bytes()
@@ -76,11 +79,12 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def page(redis, notifier, folder):
-    """A page of another origin that loaded the script, and its notifier."""
+def page(request, redis, notifier, folder):
+    """A page of another origin that loaded the script, and its notifier; the parameter is
+    of its settings."""
     from peers.browser import Browser
 
-    started = notifier()
+    started = notifier(**getattr(request, "param", {}))
     wait_until(lambda: get(started.admin + "/readyz").status == 200, what="readyz")
     handler = functools.partial(Page, PAGE.format(notifier=started.url))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -146,6 +150,37 @@ def test_the_notifier_comes_back(page, redis, processes):
     list = told(page, 4)
     assert [value["data"] for name, value in list if name == "event"] == [1, 2, 3]
     assert ["got", 3] in list
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not on this machine")
+@pytest.mark.parametrize("page", [{"enqueue": ["quote", "other"]}], indirect=True)
+def test_a_page_asks_for_jobs(page, redis, service, worker, processes):
+    service.define("quote", "/v1/${symbol}?gate=${symbol}", params=["symbol"], progress=["started"])
+    worker()
+    run = page.driver.execute_script
+    run("""enqueue({service: "quote", params: {symbol: "a"}}, "a", {onEvent: tell("event")});
+           enqueue({service: "quote", params: {symbol: "b"}, channel: "order:1"}, "b");
+           enqueue({service: "other", id: "mine"}, "other");
+           enqueue({service: "none"}, "none");
+           enqueue({service: "quote", id: "a b"}, "wrong");""")
+    service.wait_open(2)
+    by_name = dict(told(page, 5))
+    assert by_name["other failed"][0] == "unknown_service" and by_name["none failed"][0] == "not_allowed"
+    assert by_name["wrong failed"][0] == "invalid_job"
+    service.open("b")
+    assert "b" in dict(told(page, 6)), "it is heard on its own channel"
+
+    page.notifier.stop()  # its answer comes while nobody hears
+    service.open("a")
+    wait_until(lambda: redis.client.keys("ringback:ch:{me:*}"), what="events on the private channel")
+    processes.start(page.notifier.process.argv, "notifier-again")
+    list = told(page, 8)
+    assert [value["event"] for name, value in list if name == "event"] == ["enqueued", "started", "done"]
+    assert [name for name, _ in list if name == "a"] == ["a"]
+    run("""ask({service: "quote", params: {symbol: "c"}}).then(tell("c"), tell("c failed"))""")
+    service.wait_open(1)
+    service.open("c")
+    assert told(page, 9)[-1][0] == "c"
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="Chromium is not on this machine")
