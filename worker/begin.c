@@ -45,7 +45,7 @@ static void guess_channel(struct rb_flight *f) {
     struct rb_error error = {0};
     struct rb_buffer *name = &f->worker->scratch;
     struct rb_job job = f->job;
-    if (f->channel || !f->definition)
+    if (f->channel || !f->definition || !job.params)
         return;
     job.id = f->id;
     rb_buffer_clear(name);
@@ -205,7 +205,7 @@ bool rb_begin(struct rb_worker *w, uint64_t claim, struct rb_text text) {
     enum rb_status status = read_job(f, &envelope, &error);
     bool broken = status == RB_INVALID || status == RB_TOO_LARGE;
     bool poisoned = is_poisoned(&envelope);
-    if (status == RB_OK)
+    if (f->job.service)
         find_service(f);
     count(f);
     rb_log(RB_LOG_DEBUG, "job.claimed", RB_S("job", f->id), RB_T("queue", envelope.queue),
@@ -219,7 +219,7 @@ bool rb_begin(struct rb_worker *w, uint64_t claim, struct rb_text text) {
     else if (poisoned)
         refuse(f, RB_FAIL_POISONED, "its worker died too often with it in hand");
     else if (broken)
-        rb_finish_invalid(f, RB_FAIL_INVALID_JOB, error.text);
+        refuse(f, RB_FAIL_INVALID_JOB, error.text);
     else if (!f->definition)
         refuse_service(f);
     else if (rb_cancels_has(w, f))

@@ -82,6 +82,25 @@ def test_wrong_parameters_are_told_on_the_definitions_channel(redis, service, wo
     assert service.book()["total"] == 0
 
 
+@pytest.mark.parametrize("wrong", [{"bogus": 1}, {"expires": "soon"}, {"channel": "a b"}])
+def test_a_broken_job_is_told_on_the_definitions_channel(redis, service, worker, wrong):
+    service.define("order", "/${order}", {"order": {"type": "integer"}}, channel="order:${order}")
+    worker()
+    redis.push({"service": "order", "params": {"order": 42}, **wrong})
+    event = wait_until(lambda: redis.terminal("order:42"))[0]
+    assert event["error"]["code"] == "invalid_job" and next(iter(wrong)) in event["error"]["message"]
+    wait_until(lambda: redis.client.zcard("ringback:dead") == 1, what="it to be dead")
+
+
+def test_a_job_that_breaks_off_is_told_on_no_guessed_channel(redis, service, worker):
+    """Its parameters are not known, so neither is the channel that they would name."""
+    service.define("order", "/${order}", ["order"], channel="order:${order}")
+    worker()
+    redis.push('{"service":"order","params":{"order":"4')
+    wait_until(lambda: redis.client.zcard("ringback:dead") == 1, what="it to be dead")
+    assert not redis.client.keys("ringback:ch:*")
+
+
 def test_a_job_too_large(redis, service, quotes):
     redis.push(json.dumps({**GOOD, "params": {"symbol": "N" * 2_000_000}}))
     wait_until(lambda: redis.client.zcard("ringback:dead") == 1, what="it to be dead")
