@@ -65,6 +65,13 @@ def test_stream_and_library(front, redis):
     assert asyncio.run(main())["data"] == 7
     answer = front.get("/ringback.js", "-D", "-").stdout
     assert answer.startswith("HTTP/2 200") and "javascript" in answer
+    for name in ("ringback.mjs", "ring-back.js", "ringback-enqueue.js", "ringback-tabs.js"):
+        assert front.get(f"/{name}").stdout.endswith("2 200")
+
+
+def test_one_that_is_killed_leaves_nobody_behind(front):
+    front.process.kill()
+    wait_until(lambda: not front.process.session(), what="its processes to be gone")
 
 
 def test_a_browser_that_leaves_is_gone_from_the_notifier(front):

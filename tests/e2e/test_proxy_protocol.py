@@ -239,7 +239,7 @@ MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 def test_nginx_tells(proxied, processes, folder):
     served, port = proxied(max_connections_per_address=1), free_port()
     (folder / "nginx.conf").write_text(f"""
-        load_module {MODULE}; daemon off; pid {folder}/nginx.pid;
+        load_module {MODULE}; daemon off; master_process off; pid {folder}/nginx.pid;
         error_log {folder}/nginx.log;
         events {{}}
         stream {{ server {{ listen 127.0.0.1:{port}; proxy_pass 127.0.0.1:{served.port};

@@ -8,10 +8,11 @@ import subprocess
 from .process import ROOT, free_port, wait_until
 
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
+# One process: workers would outlive a master that is killed, and hold its port.
 MAIN = """
 %(user)s
 daemon off;
-worker_processes 1;
+master_process off;
 pid %(folder)s/nginx.pid;
 error_log stderr notice;
 events { worker_connections 1024; }
