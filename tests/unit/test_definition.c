@@ -216,6 +216,7 @@ static void channels(void **state) {
         "3:12: \"/\" must not stand in a channel's name; legal are A-Z a-z 0-9 "
         "_ . : @ = ~ -\n"
         "3:13: no parameter \"x\": none is defined\n");
+    assert_mistakes(BASE "channel: ''\n", "3:10: expected 1 to 128 characters, got 0\n");
     assert_mistakes(BASE "channel: ${secret.k}\nsecrets: {k: {env: RB_TEST_SET}}\n",
                     "3:10: a secret must not stand here\n");
 }
