@@ -54,8 +54,10 @@ enum rb_count {
     RB_COUNT_REFUSED_FILES,       /* out of descriptors */
     RB_COUNT_REFUSED_ORIGIN,
     RB_COUNT_REFUSED_TOKEN, /* none, or one that is not good: 401 */
-    RB_COUNT_REFUSED_ADMIN, /* an address or token that the admin listener refuses */
-    RB_COUNT_REFUSED_HOOK,  /* the web app did not answer: 503 */
+    /* An address or token that the admin listener refuses; or whoever would watch the
+     * status, or ask it of all processes, when so many do already. */
+    RB_COUNT_REFUSED_ADMIN,
+    RB_COUNT_REFUSED_HOOK,         /* the web app did not answer: 503 */
     RB_COUNT_REFUSED_MAX_PUBLISH,  /* published by admin: over max_publish: 413 */
     RB_COUNT_REFUSED_PUBLISH_RATE, /* over publish_rate: 429 */
     RB_COUNT_REFUSED_CHANNEL,      /* not among what the client may hear: 403 */
