@@ -264,11 +264,16 @@ static void load_override(struct load *l, const struct rb_override *override) {
 static void check_together(struct load *l) {
     const struct rb_settings *s = l->settings;
     struct rb_error place = {0};
-    if (s->worker.weights.count == 0 || s->worker.weights.count == s->worker.queues.count)
+    if (s->worker.weights.count == 0)
         return;
     rb_settings_place(s, "worker.weights", &place);
-    rb_errors_add(l->errors, place.file, place.line, place.column,
-                  "worker.weights: expected one for each of worker.queues");
+    if (s->worker.weights.count != s->worker.queues.count)
+        rb_errors_add(l->errors, place.file, place.line, place.column,
+                      "worker.weights: expected one for each of worker.queues");
+    if (s->worker.claim == RB_CLAIM_BLPOP)
+        rb_errors_add(l->errors, place.file, place.line, place.column,
+                      "worker.weights: blpop takes the queues in strict order; weights "
+                      "need worker.claim lease");
 }
 
 enum rb_status rb_settings_load(const char *file, const struct rb_override *overrides,

@@ -130,6 +130,8 @@ static void weights_are_as_many_as_queues(void **state) {
     rb_settings_free(settings);
     assert_null(load(text, two, "worker.weights", "1,2,3"));
     assert_string_equal(errors.kept[0].file, "--set");
+    static const char *const strict[] = {"2:12: worker.weights: blpop takes", NULL};
+    check_errors("worker:\n  weights: [1]\n  claim: blpop\n", strict);
 }
 
 static void mistakes_in_the_environment_name_the_variable(void **state) {
