@@ -198,6 +198,13 @@ static bool owner_reads(const struct rb_redis_connection *c) {
     return c->state == UP && c->events->on_bytes;
 }
 
+static void give_up_reply(struct rb_redis_connection *c) {
+    char why[80];
+    snprintf(why, sizeof why, "a reply is larger than %zu MiB",
+             c->options.max_reply_bytes / (1024 * 1024));
+    give_up(c, why);
+}
+
 /* Hands over every whole reply. False when the connection broke or its owner let go. */
 static bool take_replies(struct rb_redis_connection *c) {
     while (!owner_reads(c)) {
@@ -224,7 +231,7 @@ static bool take_replies(struct rb_redis_connection *c) {
         return false;
     }
     if (c->reply_bytes > c->options.max_reply_bytes) {
-        give_up(c, "a reply is larger than allowed");
+        give_up_reply(c);
         return false;
     }
     return true;
@@ -253,8 +260,10 @@ static bool hand_over(struct rb_redis_connection *c, struct rb_text bytes) {
     }
     if (rest->status == RB_OK)
         return true;
-    give_up(c, rest->status == RB_NOMEM ? "out of memory"
-                                        : "a reply is larger than allowed");
+    if (rest->status == RB_NOMEM)
+        give_up(c, "out of memory");
+    else
+        give_up_reply(c);
     return false;
 }
 

@@ -47,10 +47,13 @@ static struct rb_text queue_of(const struct rb_plain *plain, size_t list) {
     return rb_text_of(plain->worker->settings->worker.queues.items[list / 2]);
 }
 
-/* What lies in `retry` is an envelope already, what lies in `queue` gets one. */
+/* What lies in `retry` is an envelope already, what lies in `queue` gets one. Of what is
+ * too large for a job its beginning is enough to refuse it. */
 static void take(struct rb_plain *plain, size_t list, struct rb_text text) {
     struct rb_worker *w = plain->worker;
     uint64_t number = plain->next_claim++;
+    if (text.len > RB_DEAD_ENVELOPE_BYTES)
+        text.len = RB_DEAD_ENVELOPE_BYTES;
     rb_buffer_clear(&plain->envelope);
     if (list % 2 == 1 || !rb_text_starts(text, RB_TEXT("rb1 "))) {
         char id[sizeof plain->prefix + 24];

@@ -313,6 +313,16 @@ def test_blpop_needs_no_right_to_run_scripts(redis, service, worker):
     assert daemon.stop(timeout=12) == 0
 
 
+def test_of_a_job_that_is_none_by_its_size_the_beginning_is_kept(redis, service, worker):
+    service.define("quote", "/")
+    worker(claim="blpop")
+    redis.push({"service": "quote", "channel": "c", "params": {"a": "x" * 3_000_000}})
+    assert wait_terminal(redis, "c")["error"]["code"] == "invalid_job"
+    wait_until(lambda: redis.client.zcard("ringback:dead"))
+    ((dead, _),) = redis.client.zscan_iter("ringback:dead")
+    assert '"service": "quote"' in dead[:1000] and 1 << 20 < len(dead) < 1_200_000
+
+
 def test_lease_without_the_right_to_run_scripts_says_so(redis, service, worker):
     redis.client.execute_command(
         "ACL", "SETUSER", "plain", "on", ">secret", "~*", "&*", "+@all", "-@scripting")  # fmt: skip
