@@ -223,9 +223,16 @@ static bool peek_fast(struct rb_text json, struct rb_text *channel,
            take_string(&json, event) && (json.at[0] == ',' || json.at[0] == '}');
 }
 
+/* What the bytes are. */
+struct look {
+    bool usual;  /* an event as written here, as far as its name */
+    bool object; /* all of it was looked at: a JSON object */
+    bool has_id; /* likewise */
+};
+
 /* Any other order or spacing: an event written by an app itself. */
-static bool peek_slow(struct rb_text json, struct rb_text *channel,
-                      struct rb_text *event) {
+static bool peek_slow(struct rb_text json, struct rb_text *channel, struct rb_text *event,
+                      struct look *look) {
     struct rb_json_walk walk;
     struct rb_text key, value;
     bool has_channel = false, has_event = false;
@@ -237,18 +244,87 @@ static bool peek_slow(struct rb_text json, struct rb_text *channel,
             has_channel = rb_json_plain_string(value, channel);
         else if (rb_json_string_is(key, RB_TEXT("event")))
             has_event = rb_json_plain_string(value, event);
+        else if (rb_json_string_is(key, RB_TEXT("id")))
+            look->has_id = true;
     }
-    return status == RB_NOT_FOUND && walk.rest.len == 0 && has_channel && has_event;
+    look->object = status == RB_NOT_FOUND && walk.rest.len == 0;
+    return look->object && has_channel && has_event;
 }
 
-void rb_event_peek(struct rb_text json, struct rb_event_view *view) {
+static const struct rb_event_view no_event = {{NULL, 0}, RB_TEXT("message"), false};
+
+static struct look peek(struct rb_text json, bool trusted, struct rb_event_view *view) {
     struct rb_text channel, event;
-    *view = (struct rb_event_view){{NULL, 0}, RB_TEXT("message"), false};
-    if (!peek_fast(json, &channel, &event) && !peek_slow(json, &channel, &event))
-        return;
+    struct look look = {.usual = trusted && peek_fast(json, &channel, &event)};
+    *view = no_event;
+    if (!look.usual && !peek_slow(json, &channel, &event, &look))
+        return look;
     if (!rb_name_is_channel(channel) || !rb_name_is_event(event))
-        return;
+        return look;
     view->channel = channel;
     view->event = event;
     view->terminal = rb_text_is(event, "done") || rb_text_is(event, "failed");
+    return look;
+}
+
+void rb_event_peek(struct rb_text json, struct rb_event_view *view) {
+    (void)peek(json, true, view);
+}
+
+static struct rb_text without_space(struct rb_text json) {
+    while (json.len > 0 && is_space(json.at[0]))
+        json = rb_text(json.at + 1, json.len - 1);
+    while (json.len > 0 && is_space(json.at[json.len - 1]))
+        json.len--;
+    return json;
+}
+
+/* Readers take the last of two ids, which is not where the event stands. */
+static void replace_id(struct rb_buffer *out, struct rb_stream_id id,
+                       struct rb_text json) {
+    struct rb_json_walk walk;
+    struct rb_text key, value;
+    id_member(out, "{\"id\":", id);
+    if (rb_json_walk(json, &walk) == RB_OK)
+        while (rb_json_next(&walk, &key, &value) == RB_OK) {
+            if (rb_json_string_is(key, RB_TEXT("id")))
+                continue;
+            rb_buffer_char(out, ',');
+            rb_buffer_text(out, key);
+            rb_buffer_char(out, ':');
+            rb_buffer_text(out, value);
+        }
+    rb_buffer_char(out, '}');
+}
+
+static void wrap(struct rb_buffer *out, struct rb_text channel, struct rb_stream_id id,
+                 struct rb_text json) {
+    id_member(out, "{\"id\":", id);
+    text_member(out, ",\"channel\":", channel);
+    rb_buffer_string(out, ",\"event\":\"message\"");
+    int_member(out, ",\"at\":", (int64_t)(id.ms & INT64_MAX));
+    rb_buffer_string(out, ",\"data\":");
+    if (rb_json_check(json, NULL) == RB_OK)
+        rb_json_line(out, json);
+    else
+        rb_buffer_json(out, json);
+    rb_buffer_char(out, '}');
+}
+
+void rb_event_tell(struct rb_buffer *out, struct rb_text channel, struct rb_stream_id id,
+                   struct rb_text json, bool trusted, struct rb_event_view *view) {
+    const struct rb_text as_it_came = json;
+    if (json.len == 0 || json.at[0] != '{' || json.at[json.len - 1] != '}')
+        json = without_space(json);
+    if (rb_text_starts(json, RB_TEXT("{\"id\":")))
+        trusted = false; /* it was told before, by somebody else */
+    struct look look = peek(json, trusted, view);
+    if (look.has_id && look.object) {
+        replace_id(out, id, json);
+    } else if (look.usual || look.object) {
+        rb_event_with_id(out, id, json);
+    } else {
+        *view = no_event;
+        wrap(out, channel, id, as_it_came);
+    }
 }

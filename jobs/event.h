@@ -104,4 +104,11 @@ void rb_event_peek(struct rb_text json, struct rb_event_view *view);
  * here; what does not begin with '{' is appended as it is. */
 void rb_event_with_id(struct rb_buffer *out, struct rb_stream_id id, struct rb_text json);
 
+/* An entry of a channel's stream as clients get it: the object with this id and no other;
+ * what is no JSON object becomes the data of a "message" on `channel`. trusted: whoever
+ * wrote it writes JSON, so that of an event as written here not all is looked at. The
+ * view is of what was told, its texts borrowed from `json`. */
+void rb_event_tell(struct rb_buffer *out, struct rb_text channel, struct rb_stream_id id,
+                   struct rb_text json, bool trusted, struct rb_event_view *view);
+
 #endif

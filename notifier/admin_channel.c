@@ -69,8 +69,10 @@ static void on_info(void *ctx, const struct rb_channel_info *info) {
     } else {
         l->count = info->events;
         l->last_id = info->last;
+        struct rb_event_view view;
         if (info->event.len > 0)
-            rb_event_with_id(&l->last, info->last, info->event);
+            rb_event_tell(&l->last, rb_text_of(l->channel), info->last, info->event,
+                          false, &view);
     }
     close_question(l);
 }

@@ -131,8 +131,7 @@ bool rb_recents_replay(struct rb_group *group);
 /* channel_deliver.c */
 /* An entry of history. The group's place moves to it. A full member is moved to a group
  * of its own, and reads on when it can. */
-void rb_deliver_entry(struct rb_group *group, struct rb_stream_id id,
-                      struct rb_text json);
+void rb_deliver_entry(struct rb_group *group, const struct rb_entry *entry);
 /* One that is built. history: as above; else a full member gets it all the same. */
 void rb_deliver_event(struct rb_group *group, struct rb_delivery *delivery, bool history);
 void rb_deliver_raw(struct rb_group *group, struct rb_text payload);
@@ -140,11 +139,10 @@ void rb_deliver_raw(struct rb_group *group, struct rb_text payload);
 void rb_deliver_gap(struct rb_group *group, struct rb_stream_id resume,
                     const struct rb_stream_id *first);
 void rb_deliver_verified(struct rb_group *group, bool finished);
-/* The event as clients get it, in the scratch buffer: with id; a foreign entry that is
- * no object is wrapped in one. The texts of *delivery are borrowed until the next call.
- * False when out of memory. */
+/* The event as clients get it, in the scratch buffer, see rb_event_tell. The texts of
+ * *delivery are borrowed until the next call. False when out of memory. */
 bool rb_deliver_build(struct rb_channel *channel, struct rb_stream_id id,
-                      struct rb_text json, struct rb_delivery *delivery);
+                      struct rb_text json, bool trusted, struct rb_delivery *delivery);
 void rb_delivery_fini(struct rb_delivery *delivery); /* drops the encoded bytes */
 
 #endif

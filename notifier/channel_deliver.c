@@ -74,36 +74,12 @@ void rb_deliver_gap(struct rb_group *group, struct rb_stream_id resume,
     rb_delivery_fini(&delivery);
 }
 
-/* An entry that somebody else wrote, and that is no object: the event is made around it.
- */
-static void build_foreign(struct rb_channel *channel, struct rb_stream_id id,
-                          struct rb_text payload) {
-    struct rb_channels *all = channel->all;
-    struct rb_event_head head = {.channel = rb_channel_name(channel),
-                                 .at = (int64_t)(id.ms & INT64_MAX)};
-    struct rb_buffer value, event;
-    rb_buffer_init(&value, all->scratch.limit);
-    rb_buffer_init(&event, all->scratch.limit);
-    rb_encode_raw_json(&value, payload);
-    rb_event_custom(&event, &head, RB_TEXT("message"), rb_buffer_view(&value));
-    if (value.status == RB_OK && event.status == RB_OK)
-        rb_event_with_id(&all->scratch, id, rb_buffer_view(&event));
-    else
-        all->scratch.status = RB_NOMEM;
-    rb_buffer_fini(&value);
-    rb_buffer_fini(&event);
-}
-
 bool rb_deliver_build(struct rb_channel *channel, struct rb_stream_id id,
-                      struct rb_text json, struct rb_delivery *delivery) {
+                      struct rb_text json, bool trusted, struct rb_delivery *delivery) {
     struct rb_buffer *scratch = &channel->all->scratch;
     struct rb_event_view view;
-    rb_event_peek(json, &view);
     rb_buffer_clear(scratch);
-    if (json.len >= 2 && json.at[0] == '{' && json.at[json.len - 1] == '}')
-        rb_event_with_id(scratch, id, json);
-    else
-        build_foreign(channel, id, json);
+    rb_event_tell(scratch, rb_channel_name(channel), id, json, trusted, &view);
     if (scratch->status != RB_OK)
         return false;
     *delivery = (struct rb_delivery){.kind = RB_DELIVERY_EVENT,
@@ -115,14 +91,14 @@ bool rb_deliver_build(struct rb_channel *channel, struct rb_stream_id id,
     return true;
 }
 
-void rb_deliver_entry(struct rb_group *group, struct rb_stream_id id,
-                      struct rb_text json) {
+void rb_deliver_entry(struct rb_group *group, const struct rb_entry *entry) {
     struct rb_channels *all = group->channel->all;
     struct rb_delivery delivery;
-    if (json.len > all->limits.max_message) {
+    if (entry->json.len > all->limits.max_message) {
         all->stats.oversize++;
-        rb_deliver_gap(group, id, NULL);
-    } else if (rb_deliver_build(group->channel, id, json, &delivery)) {
+        rb_deliver_gap(group, entry->id, NULL);
+    } else if (rb_deliver_build(group->channel, entry->id, entry->json, entry->has_prev,
+                                &delivery)) {
         rb_deliver_event(group, &delivery, true);
         rb_delivery_fini(&delivery);
     } else {

@@ -260,7 +260,7 @@ static void take_page(struct rb_group *group, const struct rb_page *page) {
         if (breaks_off(group, entry))
             rb_deliver_gap(group, entry->prev, &entry->id);
         if (entry->has_json)
-            rb_deliver_entry(group, entry->id, entry->json);
+            rb_deliver_entry(group, entry);
         else
             group->at = (struct rb_place){.set = true, .id = entry->id};
     }

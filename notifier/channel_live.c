@@ -190,7 +190,7 @@ static void take_next(struct rb_channel *channel, struct rb_stream_id prev,
         all->stats.oversize++;
         rb_recents_drop(channel);
         rb_deliver_gap(&channel->live, id, NULL);
-    } else if (rb_deliver_build(channel, id, json, &delivery)) {
+    } else if (rb_deliver_build(channel, id, json, true, &delivery)) {
         if (rb_recents_wanted(channel))
             keep(channel, prev, &delivery);
         else

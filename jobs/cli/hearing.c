@@ -91,7 +91,8 @@ static void take_entry(struct heard *h, const struct redisReply *entry) {
     if (event.len == 0 || hearing->freed)
         return;
     rb_buffer_clear(&hearing->json);
-    rb_event_with_id(&hearing->json, id, event);
+    struct rb_event_view view;
+    rb_event_tell(&hearing->json, h->name, id, event, false, &view);
     if (hearing->json.status == RB_OK)
         hearing->events.on_event(hearing->ctx, h->name, id,
                                  rb_buffer_view(&hearing->json));

@@ -7,7 +7,19 @@ import struct
 from urllib.parse import quote as escape
 
 import pytest
-from peers.clients import BINARY, CLOSE, PING, TEXT, Http, Response, WebSocket, get
+from peers.clients import (
+    BINARY,
+    CLOSE,
+    PING,
+    TEXT,
+    Http,
+    Response,
+    Sse,
+    Stream,
+    WebSocket,
+    get,
+    poll,
+)
 from peers.process import wait_until
 from peers.redis_proxy import RedisProxy
 
@@ -302,6 +314,28 @@ def test_a_stream_with_foreign_entries(redis, notifier):
         pass
     redis.client.publish("ringback:ch:{c1}", "a raw live message")
     assert "a raw live message" in client.recv()
+
+
+@pytest.mark.parametrize("entry", [
+    "{oops}", "{}]});alert(1)//}", '{"a":1}{"b":2}', b'{"a":"\xff"}', '{"a":"\r"}', "", " ",
+    '{"channel":"c1","event":"done",oops}', '{"id":"7-0","channel":"c1","event":"news"}',
+    '{"a":' + "[" * 10_000 + "]" * 10_000 + "}",
+], ids=lambda entry: str(entry)[:12])  # fmt: skip
+def test_a_foreign_entry_spoils_no_other(redis, notifier, entry):
+    """What comes with it in one answer is still JSON, and nobody's script."""
+    daemon = notifier()
+    ids = [redis.client.xadd("ringback:ch:{c1}", {"e": entry})]
+    ids.append(redis.publish("c1", {"event": "news", "data": 1}))
+    events = poll(daemon.url, "c1").json()["events"]
+    assert [event["id"] for event in events] == ids
+    script = poll(daemon.url, "c1", query="callback=f").text
+    assert script.startswith("/**/f(") and script.endswith(");")
+    assert json.loads(script[6:-2])["events"] == events
+    assert get(f"{daemon.admin}/channels/c1").json()["last"] == events[1]
+    others = [make(daemon.url, "c1") for make in (WebSocket, Sse, Stream)]
+    assert [[client.event(), client.event()] for client in others] == [events] * 3
+    redis.client.xadd("ringback:ch:{c1}", {"e": entry})
+    assert get(f"{daemon.admin}/channels/c1").json()["count"] == 3
 
 
 def test_the_channels_key_is_no_stream(redis, notifier):

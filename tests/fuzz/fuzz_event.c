@@ -33,6 +33,16 @@ static void given_an_id(struct rb_text bytes, struct rb_buffer *out) {
     require(!valid || rb_json_check(rb_buffer_view(out), NULL) == RB_OK);
 }
 
+static void told(struct rb_text bytes, struct rb_buffer *out) {
+    struct rb_event_view view;
+    rb_buffer_clear(out);
+    rb_event_tell(out, RB_TEXT("c"), (struct rb_stream_id){7, 1}, bytes, false, &view);
+    struct rb_error why;
+    require(rb_json_check(rb_buffer_view(out), &why) == RB_OK ||
+            strstr(why.text, "levels"));
+    require(rb_text_starts(rb_buffer_view(out), RB_TEXT("{\"id\":\"7-1\"")));
+}
+
 static void written(struct rb_text bytes, struct rb_buffer *out) {
     struct rb_event_head head = {.channel = RB_TEXT("c"), .job = bytes, .service = bytes};
     struct rb_event_view view;
@@ -80,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     rb_buffer_init(&out, 1 << 22);
     looked_into(bytes);
     given_an_id(bytes, &out);
+    told(bytes, &out);
     written(bytes, &out);
     enveloped(bytes, &out);
     rb_buffer_fini(&out);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -212,6 +213,64 @@ static void puts_the_id_in_front(void **state) {
     assert_out("{\"id\":\"12-3\",x");
 }
 
+static void assert_told(const char *json, bool trusted, const char *event,
+                        const char *told) {
+    struct rb_event_view view;
+    rb_event_tell(&out, RB_TEXT("c"), (struct rb_stream_id){12, 3}, rb_text_of(json),
+                  trusted, &view);
+    assert_true(rb_text_is(view.event, event));
+    assert_int_equal(view.terminal, !strcmp(event, "done"));
+    assert_out(told);
+}
+
+/* Whatever stands in a stream, clients get a JSON object with its id. */
+static void tells_what_is_an_event(void **state) {
+    (void)state;
+    static const char event[] = "{\"channel\":\"c\",\"event\":\"done\",\"data\":[1]}",
+                      told[] = "{\"id\":\"12-3\",\"channel\":\"c\",\"event\":\"done\","
+                               "\"data\":[1]}";
+    assert_told(event, true, "done", told);
+    assert_told(event, false, "done", told);
+    assert_told("{\"a\":1}", true, "message", "{\"id\":\"12-3\",\"a\":1}");
+    assert_told(" {\"event\": \"done\",\n\"channel\":\"c\"}\n", true, "done",
+                "{\"id\":\"12-3\",\"event\": \"done\",\n\"channel\":\"c\"}");
+    /* One that was heard and is told again has another id now. */
+    assert_told("{\"id\":\"7-0\",\"channel\":\"c\",\"event\":\"done\",\"data\":[1]}",
+                true, "done", told);
+    assert_told("{\"channel\":\"c\",\"event\":\"done\",\"data\":[1], \"id\" :{}}", false,
+                "done", told);
+    assert_told("{ \"\\u0069d\" : {},\"channel\":\"c\" , \"event\":\"done\"}", false,
+                "done", "{\"id\":\"12-3\",\"channel\":\"c\",\"event\":\"done\"}");
+    assert_told("{\"id\":1}", false, "message", "{\"id\":\"12-3\"}");
+}
+
+static void tells_what_is_none(void **state) {
+    static const char *const others[][2] = {
+        {"", "\"\""},
+        {"no JSON\n", "\"no JSON\\n\""},
+        {"[1,\n2]", "[1, 2]"},
+        {"{oops}", "\"{oops}\""},
+        {"{}]});alert(1)//}", "\"{}]});alert(1)//}\""},
+        {"{\"a\":1}{\"b\":2}", "\"{\\\"a\\\":1}{\\\"b\\\":2}\""},
+        {"{\"a\":\"\r\"}", "\"{\\\"a\\\":\\\"\\r\\\"}\""},
+        {"{\"a\":\"\xff\"}", "\"{\\\"a\\\":\\\"\xef\xbf\xbd\\\"}\""},
+        {"{\"channel\":\"c\",\"event\":\"done\",x}",
+         "\"{\\\"channel\\\":\\\"c\\\",\\\"event\\\":\\\"done\\\",x}\""},
+        {"{\"id\":\"1-0\",\"channel\":\"c\",\"event\":\"done\",x}",
+         "\"{\\\"id\\\":\\\"1-0\\\",\\\"channel\\\":\\\"c\\\","
+         "\\\"event\\\":\\\"done\\\",x}\""},
+    };
+    char told[300];
+    (void)state;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        snprintf(told, sizeof told,
+                 "{\"id\":\"12-3\",\"channel\":\"c\",\"event\":\"message\",\"at\":12,"
+                 "\"data\":%s}",
+                 others[i][1]);
+        assert_told(others[i][0], false, "message", told);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writes, setup, teardown),
@@ -222,6 +281,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(peeks, setup, teardown),
         cmocka_unit_test(peeks_nothing),
         cmocka_unit_test(peeks_cut),
+        cmocka_unit_test_setup_teardown(tells_what_is_an_event, setup, teardown),
+        cmocka_unit_test_setup_teardown(tells_what_is_none, setup, teardown),
         cmocka_unit_test_setup_teardown(puts_the_id_in_front, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
