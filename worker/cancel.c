@@ -30,11 +30,15 @@ struct rb_cancels {
     int64_t asked_ms; /* unix ms of the last question, and of the last one answered: */
     int64_t heard_ms; /* what is older was heard of */
     int64_t paused_until_ms; /* when the last of those put aside looks again */
-    /* Heard of while a claim was on its way: its answer, which comes over another link,
-     * may bring such a job, taken before it was cancelled. More than LATE_MAX are not
-     * kept. */
-    char late[LATE_MAX][RB_JOB_ID_MAX + 1];
-    size_t lates;
+    /* The last ones heard of, a ring. The answer to a claim that was sent before comes
+     * over another link, and may bring such a job, taken before it was cancelled. */
+    struct late {
+        char id[RB_JOB_ID_MAX + 1];
+        uint64_t claim; /* the last one that was sent by then */
+    } late[LATE_MAX];
+    size_t lates;        /* ever */
+    uint64_t lost_claim; /* of the last one that fell out of the ring */
+    uint64_t claim;      /* the one whose jobs begin now */
 };
 
 void rb_cancels_end(struct rb_flight *f) {
@@ -146,12 +150,13 @@ static void on_subscribed(void *ctx, struct rb_text name) {
 
 static void keep_late(struct rb_worker *w, struct rb_text id) {
     struct rb_cancels *cancels = w->cancels;
-    if (!w->waiters || !rb_claims_asking(w) || id.len > RB_JOB_ID_MAX)
+    struct late *late = &cancels->late[cancels->lates % LATE_MAX];
+    if (!w->waits || id.len > RB_JOB_ID_MAX)
         return;
-    if (cancels->lates < LATE_MAX)
-        snprintf(cancels->late[cancels->lates], sizeof cancels->late[0], RB_TEXT_FMT,
-                 RB_TEXT_ARG(id));
-    cancels->lates++;
+    if (cancels->lates++ >= LATE_MAX)
+        cancels->lost_claim = late->claim;
+    late->claim = rb_claims_counted(w);
+    snprintf(late->id, sizeof late->id, RB_TEXT_FMT, RB_TEXT_ARG(id));
 }
 
 /* Of what is paused or not any more the next claim tells: only that there is reason for
@@ -161,29 +166,26 @@ static void on_message(void *ctx, struct rb_text name, struct rb_text payload) {
     if (is_cancelled(w, name)) {
         hear(w, payload);
         keep_late(w, payload);
-    } else if (w->waiters) {
+    } else if (w->waits) {
         rb_claim_lease_beat(w);
     }
 }
 
-/* The claim that was on its way is answered. Those that were too many to keep are among
- * the latest notes. */
-static void forget_late(struct rb_worker *w) {
+/* Those that were too many to keep are among the latest notes. */
+static void look_up_lost(struct rb_worker *w) {
     struct rb_cancels *cancels = w->cancels;
-    if (cancels->lates > LATE_MAX) {
-        if (cancels->subscribed && !cancels->asking)
-            cancels->heard_ms = rb_worker_unix_ms(w);
-        ask_missed(w);
-    }
-    cancels->lates = 0;
+    if (cancels->subscribed && !cancels->asking)
+        cancels->heard_ms = rb_worker_unix_ms(w);
+    ask_missed(w);
 }
 
-void rb_cancels_claimed(struct rb_worker *w, const struct redisReply *ids,
+void rb_cancels_claimed(struct rb_worker *w, uint64_t claim, const struct redisReply *ids,
                         const struct redisReply *paused) {
+    w->cancels->claim = claim;
     w->cancels->claimed = ids;
     w->cancels->paused = paused;
-    if (!ids)
-        forget_late(w);
+    if (!ids && claim <= w->cancels->lost_claim)
+        look_up_lost(w);
 }
 
 bool rb_cancels_pause(const struct rb_worker *w, const struct rb_flight *f) {
@@ -208,7 +210,8 @@ bool rb_cancels_has(const struct rb_worker *w, const struct rb_flight *f) {
             rb_text_is(rb_text(ids->element[i]->str, ids->element[i]->len), f->id))
             return true;
     for (size_t i = 0; i < w->cancels->lates && i < LATE_MAX; i++)
-        if (strcmp(w->cancels->late[i], f->id) == 0)
+        if (w->cancels->claim <= w->cancels->late[i].claim &&
+            strcmp(w->cancels->late[i].id, f->id) == 0)
             return true;
     return false;
 }

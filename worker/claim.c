@@ -17,6 +17,7 @@ struct rb_claims {
     struct rb_worker *worker;
     ev_timer retry;
     ev_timer gather;
+    uint64_t count;
     bool hurry; /* something new may be there, or enough was gathered */
     bool asking;
     bool poked;   /* while asking: a queue may have got something since */
@@ -65,9 +66,20 @@ static bool is_gathering(struct rb_worker *w, int64_t room) {
     return true;
 }
 
+int64_t rb_claims_room(const struct rb_worker *w) {
+    return w->limit - rb_flights_slots(&w->flights, w->limit);
+}
+
+void rb_claims_count(struct rb_worker *w) {
+    w->claims->count++;
+    rb_stats_add(w->stats, RB_STAT_CLAIMS, 1);
+}
+
+uint64_t rb_claims_counted(const struct rb_worker *w) { return w->claims->count; }
+
 void rb_claims_turn(struct rb_worker *w) {
     struct rb_claims *claims = w->claims;
-    int64_t room = w->limit - rb_flights_slots(&w->flights, w->limit);
+    int64_t room = rb_claims_room(w);
     if (!w->ready || claims->stopped || claims->asking || room <= 0 ||
         ev_is_active(&claims->retry))
         return;
@@ -80,7 +92,7 @@ void rb_claims_turn(struct rb_worker *w) {
     ev_timer_stop(w->loop, &claims->gather);
     claims->asking = true;
     claims->poked = claims->hurry = false;
-    rb_stats_add(w->stats, RB_STAT_CLAIMS, 1);
+    rb_claims_count(w);
     w->mode->ask(w, (size_t)(room < RB_CLAIM_BATCH ? room : RB_CLAIM_BATCH));
 }
 

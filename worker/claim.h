@@ -62,6 +62,13 @@ struct rb_claims;
 struct rb_claims *rb_claims_new(struct rb_worker *w);
 void rb_claims_free(struct rb_claims *claims);
 
+/* How many jobs may still be taken; not positive when there is no room. */
+int64_t rb_claims_room(const struct rb_worker *w);
+/* One more is asked for, however it is: all are numbered from 1. */
+void rb_claims_count(struct rb_worker *w);
+/* The number of the last one. */
+uint64_t rb_claims_counted(const struct rb_worker *w);
+
 /* Once a turn: asks when there is room and reason, else waits. */
 void rb_claims_turn(struct rb_worker *w);
 /* A queue may have something. */

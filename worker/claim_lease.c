@@ -1,7 +1,6 @@
-/* Claiming under a lease: a script takes jobs and writes down who holds them. When there
- * are none, one link for each list blocks in BLMOVE of that list onto itself, which wakes
- * as soon as something is pushed, removes nothing and keeps the order; so nothing is lost
- * whoever dies while it waits. */
+/* Claiming under a lease: a script takes jobs and writes down who holds them. */
+#include "worker/claim_lease.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,35 +15,20 @@
 #include "worker/stats.h"
 #include "worker/worker.h"
 
-#define BLOCK_MAX_MS 5000
-#define BLOCK_MARGIN_MS 2000 /* Redis answers a blocking command a little late */
 #define MAX_QUEUES 64
 #define PROMOTE_BATCH 256
 #define FIRST_JOB 4 /* where jobs begin in the answer to a claim */
 
-struct waiter {
-    struct rb_worker *worker;
-    struct rb_link *link;
-    struct rb_key list;
-    bool blocked; /* a BLMOVE is not answered yet */
-    bool failed;  /* or its queue is paused: not again before the next heartbeat */
-};
-
-struct rb_waiters {
-    size_t count;
-    size_t resting;      /* not blocked: so a turn need not look at all of them */
-    unsigned generation; /* of the lease under which the last claim was sent */
-    uint64_t first;      /* number of that claim, and */
-    size_t want;         /* how many it asked for */
-    struct waiter at[];
-};
-
-/* ---- asking ---- */
+/* ---- answers ---- */
 
 static bool take(struct rb_worker *w, const struct redisReply *number,
                  const struct redisReply *envelope) {
     if (number->type != REDIS_REPLY_INTEGER || envelope->type != REDIS_REPLY_STRING)
         return false;
+    if (rb_claims_room(w) <= 0) {
+        rb_held_decline(w, (uint64_t)number->integer);
+        return true;
+    }
     return rb_begin(w, (uint64_t)number->integer, rb_text(envelope->str, envelope->len));
 }
 
@@ -60,34 +44,39 @@ static void rest_paused(struct rb_worker *w, const struct redisReply *paused) {
     const struct rb_list *queues = &w->settings->worker.queues;
     for (size_t i = 0; paused->elements > 0 && i < queues->count; i++)
         if (rb_pause_has(paused, RB_PAUSE_QUEUE, rb_text_of(queues->items[i])))
-            w->waiters->at[2 * i].failed = w->waiters->at[2 * i + 1].failed = true;
+            rb_waits_rest(w, i);
 }
 
-static void on_claimed(void *ctx, enum rb_status status, const struct redisReply *reply) {
-    struct rb_worker *w = ctx;
-    if (status == RB_REFUSED && rb_lease_is_fenced(w, w->waiters->generation, reply)) {
-        rb_claims_answered(w, 0, true);
-        return;
-    }
-    if (status == RB_REFUSED)
+enum rb_claim_answer rb_claim_answered(struct rb_worker *w, const struct rb_claim *claim,
+                                       enum rb_status status,
+                                       const struct redisReply *reply, size_t *claimed,
+                                       bool *more) {
+    if (status == RB_REFUSED && rb_lease_is_fenced(w, claim->generation, reply))
+        return RB_CLAIM_VOID;
+    if (status == RB_REFUSED) {
         rb_worker_refused(w, "claim", reply->str);
-    if (status != RB_OK || !is_claim(reply)) {
-        rb_claims_failed(w);
-        return;
+        return RB_CLAIM_REFUSED;
     }
+    if (status != RB_OK || !is_claim(reply))
+        return RB_CLAIM_LOST;
     rb_worker_heard_time(w, reply->element[0]->integer);
+    if (!w->ready || claim->generation != rb_lease_generation(w->lease))
+        return RB_CLAIM_VOID;
     bool lost = false;
-    rb_cancels_claimed(w, reply->element[2], reply->element[3]);
+    rb_cancels_claimed(w, claim->order, reply->element[2], reply->element[3]);
     for (size_t i = FIRST_JOB; i + 1 < reply->elements; i += 2)
         lost |= !take(w, reply->element[i], reply->element[i + 1]);
-    rb_cancels_claimed(w, NULL, NULL);
+    rb_cancels_claimed(w, claim->order, NULL, NULL);
     rest_paused(w, reply->element[3]);
-    size_t claimed = (reply->elements - FIRST_JOB) / 2;
-    rb_lease_numbers_used(w->lease, w->waiters->first, w->waiters->want, claimed);
-    rb_claims_answered(w, claimed, reply->element[1]->integer > 0);
+    *claimed = (reply->elements - FIRST_JOB) / 2;
+    *more = reply->element[1]->integer > 0;
+    rb_lease_numbers_used(w->lease, claim->first, claim->want, *claimed);
     if (lost)
         rb_held_compare(w);
+    return RB_CLAIM_JOBS;
 }
+
+/* ---- questions ---- */
 
 static int64_t weight_of(const struct rb_worker *w, size_t queue) {
     const struct rb_list *weights = &w->settings->worker.weights;
@@ -120,23 +109,26 @@ static void draw_order(const struct rb_worker *w, size_t order[MAX_QUEUES]) {
     }
 }
 
-static void ask(struct rb_worker *w, size_t want) {
+void rb_claim_ask(struct rb_worker *w, struct rb_link *link, int64_t timeout_ms,
+                  struct rb_claim *claim, size_t want, rb_link_reply_fn *fn, void *ctx) {
     struct rb_text keys[4 + 2 * MAX_QUEUES], args[4 + MAX_QUEUES];
     struct rb_key workers, held, cancelled, paused;
-    struct rb_waiters *waiters = w->waiters;
     const struct rb_list *queues = &w->settings->worker.queues;
     size_t order[MAX_QUEUES];
     char first[24], most[24];
     struct rb_text id = rb_lease_id(w->lease);
 
-    waiters->generation = rb_lease_generation(w->lease);
+    *claim = (struct rb_claim){
+        .generation = rb_lease_generation(w->lease),
+        .first = rb_lease_numbers(w->lease, want),
+        .want = want,
+        .order = rb_claims_counted(w),
+    };
     rb_key_workers(&w->keys, &workers);
     rb_key_held(&w->keys, id, &held);
     rb_key_cancelled(&w->keys, &cancelled);
     rb_key_paused(&w->keys, &paused);
-    waiters->want = want;
-    waiters->first = rb_lease_numbers(w->lease, want);
-    snprintf(first, sizeof first, "%llu", (unsigned long long)waiters->first);
+    snprintf(first, sizeof first, "%llu", (unsigned long long)claim->first);
     snprintf(most, sizeof most, "%zu", want);
     keys[0] = rb_key_text(&workers);
     keys[1] = rb_key_text(&held);
@@ -148,69 +140,40 @@ static void ask(struct rb_worker *w, size_t want) {
     args[3] = rb_text_of(most);
     draw_order(w, order);
     for (size_t i = 0; i < queues->count; i++) {
-        keys[4 + 2 * i] = rb_key_text(&waiters->at[2 * order[i]].list);
-        keys[5 + 2 * i] = rb_key_text(&waiters->at[2 * order[i] + 1].list);
+        keys[4 + 2 * i] = rb_waits_retry(w->waits, order[i]);
+        keys[5 + 2 * i] = rb_waits_queue(w->waits, order[i]);
         args[4 + i] = rb_text_of(queues->items[order[i]]);
     }
-    rb_link_script(w->link, &rb_script_claim, 4 + waiters->count, keys, 4 + queues->count,
-                   args, on_claimed, w);
+    rb_link_script_within(link, timeout_ms, &rb_script_claim, 4 + 2 * queues->count, keys,
+                          4 + queues->count, args, fn, ctx);
 }
 
-/* ---- waiting ---- */
-
-static void on_blocked(void *ctx, enum rb_status status, const struct redisReply *reply) {
-    struct waiter *waiter = ctx;
-    struct rb_worker *w = waiter->worker;
-    waiter->blocked = false;
-    w->waiters->resting++;
-    if (status == RB_REFUSED) {
-        rb_worker_refused(w, "wait", reply->str);
-        waiter->failed = true; /* or it would be refused in every turn */
-    } else if (status == RB_OK && reply->type == REDIS_REPLY_STRING) {
-        rb_claims_poke(w);
+static void on_claimed(void *ctx, enum rb_status status, const struct redisReply *reply) {
+    struct rb_worker *w = ctx;
+    size_t claimed = 0;
+    bool more = false;
+    switch (rb_claim_answered(w, w->claim, status, reply, &claimed, &more)) {
+    case RB_CLAIM_JOBS:
+        rb_claims_answered(w, claimed, more);
+        break;
+    case RB_CLAIM_VOID:
+        rb_claims_answered(w, 0, true);
+        break;
+    case RB_CLAIM_REFUSED:
+    case RB_CLAIM_LOST:
+        rb_claims_failed(w);
+        break;
     }
 }
 
-static void block(struct waiter *waiter) {
-    struct rb_worker *w = waiter->worker;
-    int64_t ms = w->settings->worker.lease / 2;
-    char seconds[32];
-    if (ms > BLOCK_MAX_MS)
-        ms = BLOCK_MAX_MS;
-    snprintf(seconds, sizeof seconds, "%.3f", (double)ms / 1000.0);
-    struct rb_text list = rb_key_text(&waiter->list);
-    const struct rb_text argv[] = {
-        RB_TEXT("BLMOVE"),  list, list, RB_TEXT("LEFT"), RB_TEXT("LEFT"),
-        rb_text_of(seconds)};
-    waiter->blocked = true;
-    w->waiters->resting--;
-    rb_link_call(waiter->link, ms + BLOCK_MARGIN_MS, on_blocked, waiter, 6, argv);
+static void ask(struct rb_worker *w, size_t want) {
+    rb_claim_ask(w, w->link, 0, w->claim, want, on_claimed, w);
 }
 
-static void await(struct rb_worker *w) {
-    struct rb_waiters *waiters = w->waiters;
-    for (size_t i = 0; waiters->resting > 0 && i < waiters->count; i++) {
-        struct waiter *waiter = &waiters->at[i];
-        if (!waiter->blocked && !waiter->failed && rb_link_up(waiter->link))
-            block(waiter);
-    }
-}
-
-/* A link that was down may have missed what came. */
-static void on_waiter_state(void *ctx, bool up) {
-    struct waiter *waiter = ctx;
-    waiter->failed = false;
-    if (up)
-        rb_claims_poke(waiter->worker);
-}
-
-/* BLMOVE removes nothing, so there is nothing to wait for. */
-static bool cease(struct rb_worker *w) { return !rb_claims_asking(w); }
-
-void rb_claim_lease_beat(struct rb_worker *w) {
-    for (size_t i = 0; i < w->waiters->count; i++)
-        w->waiters->at[i].failed = false;
-    rb_claims_poke(w);
+/* Claims that stand ready in Redis are withdrawn first. */
+static bool cease(struct rb_worker *w) {
+    rb_waits_end(w);
+    return !rb_claims_asking(w);
 }
 
 /* ---- what is due ---- */
@@ -239,46 +202,21 @@ static void promote(struct rb_worker *w) {
 
 /* ---- birth and end ---- */
 
-static bool start_waiter(struct rb_worker *w, struct waiter *waiter) {
-    const struct rb_link_options options = {
-        .address = &w->address,
-        .name = "ringback-worker-wait",
-        .connect_timeout_ms = w->settings->redis.connect_timeout,
-        .command_timeout_ms = w->settings->redis.command_timeout,
-        .on_state = on_waiter_state,
-        .ctx = waiter,
-    };
-    waiter->worker = w;
-    waiter->link = rb_link_new(w->loop, &options);
-    return waiter->link != NULL;
-}
-
 static enum rb_status start(struct rb_worker *w) {
-    const struct rb_list *queues = &w->settings->worker.queues;
-    w->waiters =
-        calloc(1, sizeof *w->waiters + 2 * queues->count * sizeof(struct waiter));
     w->lease = rb_lease_new(w);
     w->held = rb_held_new(w);
-    if (!w->waiters || !w->lease || !w->held)
-        return RB_NOMEM;
-    for (size_t i = 0; i < queues->count; i++) {
-        struct waiter *retry = &w->waiters->at[2 * i], *queue = retry + 1;
-        rb_key_retry(&w->keys, rb_text_of(queues->items[i]), &retry->list);
-        rb_key_queue(&w->keys, rb_text_of(queues->items[i]), &queue->list);
-        if (!start_waiter(w, retry) || !start_waiter(w, queue))
-            return RB_NOMEM;
-        w->waiters->count = w->waiters->resting = 2 * (i + 1);
-    }
-    return RB_OK;
+    w->claim = calloc(1, sizeof *w->claim);
+    w->waits = rb_waits_new(w);
+    return w->lease && w->held && w->claim && w->waits ? RB_OK : RB_NOMEM;
 }
 
 static void stop(struct rb_worker *w) {
-    for (size_t i = 0; w->waiters && i < 2 * w->settings->worker.queues.count; i++)
-        rb_link_free(w->waiters->at[i].link);
-    free(w->waiters);
+    rb_waits_free(w->waits);
     rb_held_free(w->held);
     rb_lease_free(w->lease);
-    w->waiters = NULL;
+    free(w->claim);
+    w->waits = NULL;
+    w->claim = NULL;
     w->held = NULL;
     w->lease = NULL;
 }
@@ -291,7 +229,7 @@ const struct rb_claiming rb_claim_by_lease = {
     .link_up = rb_lease_renew,
     .link_down = rb_held_link_down,
     .ask = ask,
-    .await = await,
+    .await = rb_waits_begin,
     .cease = cease,
     .turn = rb_held_turn,
     .settle = rb_held_settle,

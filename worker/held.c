@@ -8,6 +8,7 @@
 
 #include "jobs/dead.h"
 #include "worker/claim.h"
+#include "worker/claim_lease.h"
 #include "worker/due.h"
 #include "worker/finish.h"
 #include "worker/lease.h"
@@ -193,6 +194,10 @@ void rb_held_give_back(struct rb_flight *f) {
     rb_finish_confirmed(f, RB_OK, "");
 }
 
+void rb_held_decline(struct rb_worker *w, uint64_t number) {
+    batch_add(&w->held->returned, number);
+}
+
 static bool is_idle(const struct rb_worker *w) {
     return w->held->settled.count == 0 && w->held->returned.count == 0;
 }
@@ -214,10 +219,12 @@ static int compare_numbers(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* What we know of: flights, and what is gathered. NULL when out of memory. */
+/* What we know of: flights, what is gathered, and what a claim that stands ready may have
+ * taken meanwhile. NULL when out of memory. */
 static uint64_t *known_numbers(struct rb_worker *w, size_t *count) {
     const struct batch *settled = &w->held->settled, *returned = &w->held->returned;
-    size_t room = (size_t)w->flights.count + settled->count + returned->count + 1;
+    size_t room = (size_t)w->flights.count + settled->count + returned->count +
+                  w->settings->worker.queues.count + 1;
     uint64_t *known = malloc(room * sizeof *known);
     struct rb_flight *f;
     size_t n = 0;
@@ -230,6 +237,7 @@ static uint64_t *known_numbers(struct rb_worker *w, size_t *count) {
         known[n++] = settled->at[i];
     for (size_t i = 0; i < returned->count; i++)
         known[n++] = returned->at[i];
+    n += rb_waits_numbers(w, known + n);
     qsort(known, n, sizeof *known, compare_numbers);
     *count = n;
     return known;
@@ -264,12 +272,12 @@ static void on_compared(void *ctx, enum rb_status status,
         rb_worker_refused(w, "compare", reply->str);
     if (status == RB_OK && reply->type == REDIS_REPLY_ARRAY)
         give_back_unknown(w, reply);
-    if (status == RB_OK || status == RB_REFUSED)
+    if (!w->ready && (status == RB_OK || status == RB_REFUSED))
         rb_worker_set_ready(w);
 }
 
 /* Answers come in the order of commands: when this one comes, the answers to all claims
- * that were made before it have come, or never will. */
+ * that were asked on this link before it have come, or never will. */
 void rb_held_compare(struct rb_worker *w) {
     struct rb_key held;
     if (w->held->comparing)
@@ -278,6 +286,13 @@ void rb_held_compare(struct rb_worker *w) {
     rb_key_held(&w->keys, rb_lease_id(w->lease), &held);
     const struct rb_text argv[] = {RB_TEXT("HKEYS"), rb_key_text(&held)};
     rb_link_call(w->link, 0, on_compared, w, 2, argv);
+}
+
+void rb_held_beat(struct rb_worker *w, int64_t count) {
+    size_t known =
+        (size_t)w->flights.count + w->held->settled.count + w->held->returned.count;
+    if (count > (int64_t)known)
+        rb_held_compare(w);
 }
 
 /* ---- parking and burying ---- */

@@ -4,6 +4,7 @@
 #define RB_WORKER_HELD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct rb_flight;
 struct rb_held;
@@ -15,6 +16,12 @@ void rb_held_free(struct rb_held *held);
 /* After a lost link: gives back what Redis holds for us and we do not know, that is,
  * claims whose answers were lost; then the worker is ready. */
 void rb_held_compare(struct rb_worker *w);
+/* Redis said with a heartbeat how many jobs it holds for us: when there are some that we
+ * do not know, what was to prevent that has failed, and they would stay there for as long
+ * as we live. So they are looked for. */
+void rb_held_beat(struct rb_worker *w, int64_t count);
+/* A job that was claimed under this number is not begun: it goes back. */
+void rb_held_decline(struct rb_worker *w, uint64_t number);
 /* Everything belongs to others now: nothing is to be settled or given back. */
 void rb_held_forget(struct rb_worker *w);
 /* The link went down: what was asked and not answered is asked again when it is up. */

@@ -215,7 +215,7 @@ static void on_renewed(void *ctx, enum rb_status status, const struct redisReply
         return;
     if (status == RB_REFUSED && !rb_lease_is_fenced(w, lease->generation, reply))
         rb_worker_refused(w, "heartbeat", reply->str);
-    if (status != RB_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements != 5)
+    if (status != RB_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements != 6)
         return; /* again at the next beat, or when the link is up */
     rb_worker_heard_time(w, reply->element[0]->integer);
     rb_due_heard(w, reply->element[1]->integer);
@@ -234,11 +234,13 @@ static void on_renewed(void *ctx, enum rb_status status, const struct redisReply
         rb_held_compare(w);
     else if (!w->ready)
         rb_worker_set_ready(w);
+    else
+        rb_held_beat(w, reply->element[5]->integer);
 }
 
 void rb_lease_renew(struct rb_worker *w) {
     struct rb_lease *lease = w->lease;
-    struct rb_key workers, due;
+    struct rb_key workers, due, held;
     char length[24];
     if (lease->beating || lease->ended)
         return;
@@ -252,11 +254,13 @@ void rb_lease_renew(struct rb_worker *w) {
     lease->beat_generation = lease->generation;
     rb_key_workers(&w->keys, &workers);
     rb_key_due(&w->keys, &due);
+    rb_key_held(&w->keys, rb_lease_id(lease), &held);
     snprintf(length, sizeof length, "%lld", (long long)w->settings->worker.lease);
-    const struct rb_text keys[] = {rb_key_text(&workers), rb_key_text(&due)};
+    const struct rb_text keys[] = {rb_key_text(&workers), rb_key_text(&due),
+                                   rb_key_text(&held)};
     const struct rb_text args[] = {rb_lease_id(lease), rb_text_of(length),
                                    lease->granted ? RB_TEXT("0") : RB_TEXT("1")};
-    rb_link_script(w->link, &rb_script_heartbeat, 2, keys, 3, args, on_renewed, w);
+    rb_link_script(w->link, &rb_script_heartbeat, 3, keys, 3, args, on_renewed, w);
 }
 
 void rb_lease_end(struct rb_worker *w) {

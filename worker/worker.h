@@ -22,6 +22,7 @@ struct rb_alones;
 struct rb_backends;
 struct rb_caller;
 struct rb_cancels;
+struct rb_claim;
 struct rb_claiming;
 struct rb_claims;
 struct rb_coalesce;
@@ -36,7 +37,7 @@ struct rb_plain;
 struct rb_scrape;
 struct rb_stats;
 struct rb_ticks;
-struct rb_waiters;
+struct rb_waits;
 
 #define RB_CLAIM_ID_MAX 64 /* of a worker's id, with its NUL */
 
@@ -65,10 +66,11 @@ struct rb_worker {
     const struct rb_claiming *mode;
     struct rb_claims *claims;
     struct rb_coalesce *coalesce;
-    struct rb_waiters *waiters; /* links that block until a queue has something */
-    struct rb_lease *lease;     /* claim: lease */
-    struct rb_held *held;       /* likewise */
-    struct rb_plain *plain;     /* claim: blpop */
+    struct rb_lease *lease; /* claim: lease */
+    struct rb_held *held;   /* likewise */
+    struct rb_claim *claim; /* likewise: the one that is asked, or was last */
+    struct rb_waits *waits; /* likewise: links that block until there is a job */
+    struct rb_plain *plain; /* claim: blpop */
     struct rb_kept *kept;
     struct rb_due *due;
     struct rb_cancels *cancels;

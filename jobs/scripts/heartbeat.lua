@@ -1,9 +1,9 @@
 -- Renews a worker's lease, or grants a new worker its first one.
 --
--- KEYS  1 workers, 2 due
+-- KEYS  1 workers, 2 due, 3 held of this worker
 -- ARGV  1 worker, 2 length of a lease in ms, 3 "1" for a new worker
 -- gives {now in ms, time of the next due job or -1, live workers, lapsed workers, end of
---        the lease that ends first among the other live workers or -1}
+--        the lease that ends first among the other live workers or -1, jobs held}
 -- fails with FENCED when the lease lapsed: what the worker held belongs to others now
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -28,4 +28,5 @@ for i = 1, #soonest, 2 do
     end
 end
 local due = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-return {now, due[2] and tonumber(due[2]) or -1, live, lapsed, first}
+local next_due = due[2] and tonumber(due[2]) or -1
+return {now, next_due, live, lapsed, first, redis.call('HLEN', KEYS[3])}

@@ -220,47 +220,6 @@ def test_redis_loses_everything(redis, service, worker):
     assert ends(redis, 1)[0]["event"] == "done"
 
 
-class DeafProxy(RedisProxy):
-    """What Redis is told arrives; what it answers on the links for commands that are open at
-    fall_deaf() does not."""
-
-    def __init__(self, redis):
-        self.deaf, self.command_links = set(), set()
-        super().__init__(redis)
-
-    def fall_deaf(self):
-        self.deaf = set(self.command_links)
-
-    def _pass(self, source, target, asked):
-        try:
-            while data := source.recv(65536):
-                if asked and b"\r\nringback-worker\r\n" in data:
-                    self.command_links.add(target)
-                if asked or source not in self.deaf:
-                    target.sendall(data)
-        except OSError:
-            pass
-        self._drop(source, target)
-
-
-def test_a_claim_whose_answer_is_lost(redis, service, worker):
-    service.define("quote", "/")
-    proxy = DeafProxy(redis)
-    try:
-        daemon = worker({"redis": {"url": proxy.url, "command_timeout": "500ms"}}, lease="10s")
-        wait_until(lambda: redis.client.info("clients")["blocked_clients"] == 2)
-        proxy.fall_deaf()
-        redis.push(*(quote(f"c{n}", id=f"job-{n}") for n in range(30)))
-        wait_until(lambda: redis.client.keys("ringback:held:*"), 10, "the claim to arrive")
-        proxy.cut()  # and the answer with it, also if it is still on its way to the proxy
-        assert all(e["event"] == "done" for e in ends(redis, 30))
-        assert int(daemon.lines("worker.gave_back_unknown")[0]["jobs"]) == 30
-        assert service.book()["total"] == 30
-        nothing_held(redis)
-    finally:
-        proxy.close()
-
-
 def test_killed_connections_are_replaced(redis, service, worker):
     service.define("quote", "/")
     worker()

@@ -76,3 +76,27 @@ class RedisProxy:
     def close(self):
         self._listener.close()
         self.cut()
+
+
+class DeafProxy(RedisProxy):
+    """What Redis is told arrives; what it answers on the links of this name that are open at
+    fall_deaf() does not."""
+
+    def __init__(self, redis, link):
+        self.deaf, self.links = set(), set()
+        self.greeting = f"\r\n{link}\r\n".encode()
+        super().__init__(redis)
+
+    def fall_deaf(self):
+        self.deaf = set(self.links)
+
+    def _pass(self, source, target, asked):
+        try:
+            while data := source.recv(65536):
+                if asked and self.greeting in data:
+                    self.links.add(target)
+                if asked or source not in self.deaf:
+                    target.sendall(data)
+        except OSError:
+            pass
+        self._drop(source, target)
