@@ -10,8 +10,12 @@ if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr" OR NOT DPKG_PROGRAM)
   return()
 endif()
 
-set(RINGBACK_MAINTAINER "The ringback authors <maintainers@ringback.invalid>" CACHE STRING
-    "Who makes the Debian package: name <address>")
+# Who makes the package, as Debian's tools are told it; else the authors, who have no address
+# (.invalid, RFC 2606).
+set(RINGBACK_MAINTAINER "The ringback authors <no-address@ringback.invalid>")
+if(NOT "$ENV{DEBFULLNAME}" STREQUAL "" AND NOT "$ENV{DEBEMAIL}" STREQUAL "")
+  set(RINGBACK_MAINTAINER "$ENV{DEBFULLNAME} <$ENV{DEBEMAIL}>")
+endif()
 set(debian ${CMAKE_CURRENT_LIST_DIR}/debian)
 set(made ${PROJECT_BINARY_DIR}/debian)
 

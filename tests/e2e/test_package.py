@@ -65,6 +65,7 @@ WANTED = """
 /usr/share/doc/ringback/examples/services/stock-quote.yaml
 /usr/share/doc/ringback/nginx/ringback.conf
 /usr/share/ringback/web/ringback.js /usr/share/ringback/web/ringback.d.ts
+/usr/share/ringback/web/ringback-enqueue.js /usr/share/ringback/web/ringback-tabs.js
 """.split()
 
 
@@ -82,6 +83,9 @@ def test_what_is_in_it(package):
     for library in "libc6 libcurl4 libev4 libhiredis libjansson4 libssl3 libyaml-0-2".split():
         assert library in control(package, "Depends")
     assert control(package, "Version") == version.group(1)
+    name, address = os.environ.get("DEBFULLNAME"), os.environ.get("DEBEMAIL")
+    maker = f"{name} <{address}>" if name and address else "The ringback authors <no-address@ringback.invalid>"
+    assert control(package, "Maintainer") == maker
 
 
 def test_the_changelog_tells_this_version(package):
