@@ -51,6 +51,7 @@ struct rb_redis_connection {
     struct rb_redis_output output;
     enum rb_greeting_step greeting;
     bool woken;
+    bool resting; /* nothing is read */
 
     struct ev_io readable, writable;
     /* WAITING: the next attempt; DIALLING and GREETING: their limit; UP: the alarm. */
@@ -99,6 +100,7 @@ static void close_down(struct rb_redis_connection *c) {
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
+    c->resting = false;
     rb_redis_reader_fini(&c->in);
     rb_buffer_fini(&c->begun);
     rb_redis_output_fini(&c->output);
@@ -310,7 +312,7 @@ static bool read_all(struct rb_redis_connection *c) {
             c->events->on_batch_end(c->owner);
         if (!c->in.reader)
             return false;
-        if ((size_t)n < sizeof bytes)
+        if ((size_t)n < sizeof bytes || c->resting)
             return true;
     }
     return true;
@@ -518,6 +520,16 @@ void rb_redis_connection_wake(struct rb_redis_connection *c) {
 void rb_redis_connection_alarm(struct rb_redis_connection *c, int64_t at_ms) {
     if (c->state == UP)
         set_timer(c, at_ms);
+}
+
+void rb_redis_connection_rest(struct rb_redis_connection *c, bool on) {
+    if (c->state != UP || c->resting == on)
+        return;
+    c->resting = on;
+    if (on)
+        ev_io_stop(c->loop, &c->readable);
+    else
+        ev_io_start(c->loop, &c->readable);
 }
 
 void rb_redis_connection_break(struct rb_redis_connection *c, const char *why) {

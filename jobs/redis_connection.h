@@ -74,6 +74,9 @@ void rb_redis_connection_wake(struct rb_redis_connection *c);
  * connection breaks. */
 void rb_redis_connection_alarm(struct rb_redis_connection *c, int64_t at_ms);
 
+/* Leaves unread what comes until told otherwise, or until the connection breaks. */
+void rb_redis_connection_rest(struct rb_redis_connection *c, bool on);
+
 /* Breaks a connection that is up, else does nothing. */
 void rb_redis_connection_break(struct rb_redis_connection *c, const char *why);
 

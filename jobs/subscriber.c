@@ -236,3 +236,8 @@ void rb_subscriber_subscribe(struct rb_subscriber *s, struct rb_text name) {
 void rb_subscriber_unsubscribe(struct rb_subscriber *s, struct rb_text name) {
     say(s, UNSUBSCRIBE, name);
 }
+
+void rb_subscriber_rest(struct rb_subscriber *s, bool on) {
+    if (!s->doomed)
+        rb_redis_connection_rest(s->connection, on);
+}

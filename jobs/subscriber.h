@@ -47,4 +47,7 @@ bool rb_subscriber_up(const struct rb_subscriber *subscriber);
 void rb_subscriber_subscribe(struct rb_subscriber *subscriber, struct rb_text name);
 void rb_subscriber_unsubscribe(struct rb_subscriber *subscriber, struct rb_text name);
 
+/* Leaves what comes with Redis until told otherwise; a link that is lost forgets it. */
+void rb_subscriber_rest(struct rb_subscriber *subscriber, bool on);
+
 #endif

@@ -15,6 +15,8 @@
 
 #define CLOSE_TIMEOUT_MS 10000 /* to take some of what is still queued */
 #define LINGER_MS 2000         /* to close its side after that */
+#define LONG 256               /* frames: one writev takes no more */
+#define AT_ONCE 64             /* that are written to before others have their turn */
 
 static void on_io(struct ev_loop *loop, ev_io *io, int events);
 
@@ -146,18 +148,6 @@ static void reap(struct rb_connection *c) {
 
 /* --- writing --- */
 
-enum rb_status rb_connection_push(struct rb_connection *c, struct rb_bytes *bytes) {
-    size_t queued = rb_out_bytes(c->out);
-    size_t max = (size_t)c->server->settings->notifier.max_queue;
-    if (c->doomed || c->closing)
-        return RB_OK;
-    if (queued > max / 2 && queued + bytes->len > max)
-        return RB_TOO_LARGE;
-    c->queued = true;
-    put_in_turn(c);
-    return rb_out_add(&c->out, bytes);
-}
-
 void rb_connection_send(struct rb_connection *c, struct rb_text text) {
     if (c->doomed || c->closing || text.len == 0)
         return;
@@ -234,9 +224,26 @@ static void flush(struct rb_connection *c) {
         c->role->drained(c);
 }
 
-void rb_connections_turn(struct rb_server *server) {
+enum rb_status rb_connection_push(struct rb_connection *c, struct rb_bytes *bytes) {
+    size_t max = (size_t)c->server->settings->notifier.max_queue;
+    if (c->doomed || c->closing)
+        return RB_OK;
+    /* Much has come for it since it was written to: is it slow, or are we? */
+    if (c->queued && !c->blocked &&
+        (rb_out_frames(c->out) >= LONG || rb_out_bytes(c->out) > max / 2))
+        flush(c);
+    size_t queued = rb_out_bytes(c->out);
+    if (queued > max / 2 && queued + bytes->len > max)
+        return RB_TOO_LARGE;
+    c->queued = true;
+    c->server->gathered += sizeof bytes;
+    put_in_turn(c);
+    return rb_out_add(&c->out, bytes);
+}
+
+bool rb_connections_turn(struct rb_server *server) {
     struct rb_connection *c;
-    while ((c = server->turn_first)) {
+    for (int i = 0; i < AT_ONCE && (c = server->turn_first); i++) {
         server->turn_first = c->turn_next;
         if (!server->turn_first)
             server->turn_last = &server->turn_first;
@@ -255,6 +262,7 @@ void rb_connections_turn(struct rb_server *server) {
         else if ((c->queued && !c->blocked) || (c->closing && !c->shut && !c->out))
             flush(c);
     }
+    return server->turn_first != NULL;
 }
 
 void rb_connection_close(struct rb_connection *c) {

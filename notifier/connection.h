@@ -151,8 +151,9 @@ void rb_connection_unsubscribe_all(struct rb_connection *c);
 /* History that waited for room in the queue goes on. */
 void rb_connection_resume(struct rb_connection *c);
 
-/* Flushes and reaps everything that this turn touched. */
-void rb_connections_turn(struct rb_server *server);
+/* Flushes and reaps what was touched, the first some of them. True when there are more:
+ * they wait for the next turn, and what comes for them meanwhile leaves with the rest. */
+bool rb_connections_turn(struct rb_server *server);
 /* Its timer fired (server.c). */
 void rb_connection_timeout(void *server, struct rb_timer *timer);
 

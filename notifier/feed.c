@@ -242,6 +242,10 @@ const char *rb_feed_last_error(const struct rb_feed *feed) {
     return rb_feed_ready(feed) ? "" : "subscribing";
 }
 
+void rb_feed_rest(struct rb_feed *feed, bool on) {
+    rb_subscriber_rest(feed->subscriber, on);
+}
+
 uint64_t rb_feed_losses(const struct rb_feed *feed) { return feed->losses; }
 
 enum rb_status rb_feed_control(struct rb_feed *feed, struct rb_text name,

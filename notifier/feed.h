@@ -33,6 +33,9 @@ const struct rb_keys *rb_feed_keys(const struct rb_feed *feed);
 bool rb_feed_ready(const struct rb_feed *feed);
 const char *rb_feed_last_error(const struct rb_feed *feed); /* "" when ready */
 
+/* Leaves what is published with Redis until told otherwise. */
+void rb_feed_rest(struct rb_feed *feed, bool on);
+
 /* How often the subscribed link was lost. */
 uint64_t rb_feed_losses(const struct rb_feed *feed);
 

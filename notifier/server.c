@@ -27,50 +27,10 @@
 #define FILES_BESIDE 64 /* descriptors that are no clients: listeners, Redis, the log */
 #define SCRATCH_LIMIT ((size_t)256 * 1024 * 1024)
 #define SCRATCH_KEPT ((size_t)256 * 1024)
-#define TRIM_CROWD 4096    /* connections and channels that are worth the work */
-#define BEATS_TOGETHER 256 /* a millisecond or two, in turns of RB_TIMERS_AT_ONCE */
-
-/* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators").
+/* What may wait to be written before Redis is left alone: some hundred thousand messages.
  */
-uint64_t rb_server_random(struct rb_server *server, uint64_t below) {
-    uint64_t x = server->random;
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    server->random = x;
-    return (x * UINT64_C(2685821657736338717) >> 32) % below;
-}
-
-int64_t rb_server_jitter(struct rb_server *server, int64_t delay_ms) {
-    int64_t tenth = delay_ms / 10;
-    if (tenth <= 0)
-        return delay_ms;
-    return delay_ms - tenth +
-           (int64_t)rb_server_random(server, (uint64_t)(2 * tenth + 1));
-}
-
-int64_t rb_server_beat(struct rb_server *server) {
-    int64_t interval = server->settings->notifier.ping_interval;
-    int64_t delay = rb_server_jitter(server, interval);
-    int64_t count = (int64_t)rb_slab_count(server->connections) + 1;
-    int64_t grain = RB_TIMER_TICK_MS, most = interval / 32;
-    if (most > interval * BEATS_TOGETHER / count)
-        most = interval * BEATS_TOGETHER / count;
-    /* Powers of two: whoever begins when there are more or fewer still meets the others.
-     */
-    while (grain * 2 <= most)
-        grain *= 2;
-    return delay - (server->now_ms + delay) % grain;
-}
-
-struct rb_text rb_server_date(struct rb_server *server) {
-    struct rb_server_private *p = server->private;
-    int64_t now_s = rb_clock_unix_ms() / 1000;
-    if (p->date_s != now_s)
-        rb_http_date(now_s, p->date);
-    p->date_s = now_s;
-    return rb_text_of(p->date);
-}
+#define GATHER_BYTES ((size_t)64 * 1024 * 1024)
+#define TRIM_CROWD 4096 /* connections and channels that are worth the work */
 
 /* --- the turn --- */
 
@@ -120,6 +80,24 @@ static void trim(struct rb_server *server) {
 #endif
 }
 
+static void on_more(struct ev_loop *loop, ev_idle *idle, int events) {
+    (void)loop;
+    (void)idle;
+    (void)events;
+}
+
+/* What is left to be written goes on after a look at what came meanwhile. Redis is heard
+ * too, as long as what waits is bounded. */
+static void go_on(struct rb_server *server, bool more) {
+    if (!more)
+        server->gathered = 0;
+    rb_feed_rest(server->feed, server->gathered > GATHER_BYTES);
+    if (more)
+        ev_idle_start(server->loop, &server->private->more);
+    else
+        ev_idle_stop(server->loop, &server->private->more);
+}
+
 /* After all callbacks of the turn. It is the last of the prepare watchers (see _new):
  * what the links to Redis have to say, SUBSCRIBE above all, has left before any client
  * reads its answer, so that what a client publishes then is heard. */
@@ -127,7 +105,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events) {
     struct rb_server *server = prepare->data;
     (void)loop;
     (void)events;
-    rb_connections_turn(server);
+    go_on(server, rb_connections_turn(server));
     int64_t wait_ms =
         rb_channels_turn(server->channels, server->now_ms, rb_clock_unix_ms());
     int64_t timers_ms = rb_timers_wait(server->timers, server->now_ms);
@@ -220,6 +198,7 @@ static void start_watchers(struct rb_server *server) {
     ev_prepare_init(&p->turn, on_turn);
     ev_check_init(&p->check, on_check);
     ev_timer_init(&p->wheel, on_wheel, 0, 0);
+    ev_idle_init(&p->more, on_more);
     p->turn.data = p->check.data = p->wheel.data = server;
     /* libev calls watchers of one priority in the reverse of the order in which they were
      * started: this one is started first of all and so is last. */
@@ -460,13 +439,15 @@ void rb_server_free(struct rb_server *server) {
     close_listeners(server);
     if (server->connections && server->feed) {
         rb_slab_each(server->connections, doom, NULL);
-        rb_connections_turn(server);
+        while (rb_connections_turn(server))
+            continue;
     }
     ev_ref(server->loop);
     ev_ref(server->loop);
     ev_prepare_stop(server->loop, &p->turn);
     ev_check_stop(server->loop, &p->check);
     ev_timer_stop(server->loop, &p->wheel);
+    ev_idle_stop(server->loop, &p->more);
     rb_feed_free(server->feed);
     rb_census_free(server->census);
     rb_survey_free(server->survey);

@@ -81,7 +81,8 @@ struct rb_server {
     struct rb_slab *connections;
     struct rb_slab *subscriptions;
     struct rb_connection *turn_first, **turn_last; /* to be flushed or reaped */
-    struct rb_http_parser *spare_parsers[2][8];    /* by side: a request takes one */
+    size_t gathered; /* bytes that were kept for them since there were none */
+    struct rb_http_parser *spare_parsers[2][8]; /* by side: a request takes one */
     unsigned spare_parser_count[2];
     struct rb_address_count *addresses; /* NULL: no limit by address */
     struct rb_pace *pace; /* of new connections by address; NULL: never asked for */

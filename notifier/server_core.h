@@ -18,6 +18,7 @@ struct rb_server_private {
     ev_prepare turn;
     ev_check check;
     ev_timer wheel, drain, watchdog;
+    ev_idle more;     /* keeps the loop from waiting while there is something to write */
     int64_t wheel_ms; /* when it fires */
     struct rb_signals signals;
     struct rb_listener *listeners[RB_ADDRESSES];

@@ -119,8 +119,10 @@ static bool is_shared(const struct rb_connection *c, enum rb_encoding encoding) 
 static struct rb_bytes *encode_for(struct rb_connection *c, struct rb_delivery *delivery,
                                    enum rb_encoding encoding) {
     struct rb_bytes *bytes = encode(c, delivery, encoding);
-    if (bytes)
-        bytes->receipt = rb_receipt_ref(rb_receipt_of(c->server->receipts, delivery));
+    if (!bytes)
+        return NULL;
+    c->server->gathered += bytes->len;
+    bytes->receipt = rb_receipt_ref(rb_receipt_of(c->server->receipts, delivery));
     return bytes;
 }
 

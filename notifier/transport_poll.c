@@ -157,7 +157,8 @@ static const struct rb_role role = {.name = "poll",
 /* --- what it hears --- */
 
 /* As a rule one is all that is answered with, and it is shared by all who hear it. */
-static bool add_event(struct poll *poll, struct rb_bytes *event) {
+static bool add_event(struct rb_server *server, struct poll *poll,
+                      struct rb_bytes *event) {
     if (!poll->first) {
         poll->first = rb_bytes_ref(event);
         return true;
@@ -177,6 +178,7 @@ static bool add_event(struct poll *poll, struct rb_bytes *event) {
     poll->all->at[events.len] = ',';
     memcpy(poll->all->at + events.len + 1, event->at, event->len);
     poll->all->len = needed;
+    server->gathered += event->len;
     return true;
 }
 
@@ -184,7 +186,7 @@ static void deliver(struct rb_subscription *s, struct rb_delivery *delivery) {
     struct rb_connection *c = s->owner;
     struct poll *poll = c->work;
     struct rb_bytes *event = rb_transport_encoded(c, delivery, RB_ENCODING_POLL);
-    if (!event || !add_event(poll, event)) {
+    if (!event || !add_event(c->server, poll, event)) {
         rb_connection_doom(c, RB_COUNT_CLOSED_MEMORY, "out of memory");
         return;
     }

@@ -29,7 +29,9 @@
 #include "config/process.h"
 
 #define MOST_CHANNELS 131072
-#define AT_ONCE 64 /* messages in a writev */
+#define AT_ONCE 64     /* messages in a writev */
+#define READS 32       /* from Redis in a turn */
+#define BEFORE_MORE 64 /* clients written to, then Redis is heard again */
 
 struct message {
     uint32_t refs, len;
@@ -129,7 +131,7 @@ static void hand(struct floor *f, struct client *c, struct message *m) {
 
 static void end_turn(struct floor *f) {
     struct client *c;
-    while ((c = STAILQ_FIRST(&f->dirty))) {
+    for (int i = 0; i < BEFORE_MORE && (c = STAILQ_FIRST(&f->dirty)); i++) {
         STAILQ_REMOVE_HEAD(&f->dirty, turn);
         c->dirty = false;
         if (!c->blocked)
@@ -208,14 +210,23 @@ static void hear(struct floor *f, const redisReply *reply) {
             unref(forms[i]);
 }
 
+static bool has_more(const struct floor *f) {
+    char byte;
+    return recv(f->redis->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+/* hiredis reads 16 KiB at a time. */
 static void on_redis(struct floor *f) {
     void *reply;
-    if (redisBufferRead(f->redis) != REDIS_OK)
-        die("Redis");
-    while (redisGetReplyFromReader(f->redis, &reply) == REDIS_OK && reply) {
-        hear(f, reply);
-        freeReplyObject(reply);
-    }
+    int reads = 0;
+    do {
+        if (redisBufferRead(f->redis) != REDIS_OK)
+            die("Redis");
+        while (redisGetReplyFromReader(f->redis, &reply) == REDIS_OK && reply) {
+            hear(f, reply);
+            freeReplyObject(reply);
+        }
+    } while (f->gather && ++reads < READS && has_more(f));
 }
 
 /* What was asked in this turn leaves at its end. */
@@ -365,7 +376,9 @@ static void serve(struct floor *f, const char *redis) {
     for (;;) {
         struct epoll_event events[512];
         int64_t left_ms = f->ping_s > 0 ? beat_ms - rb_clock_ms() : -1;
-        if (f->ping_s > 0 && left_ms <= 0) {
+        if (!STAILQ_EMPTY(&f->dirty))
+            left_ms = 0;
+        if (f->ping_s > 0 && beat_ms <= rb_clock_ms()) {
             ping_some(f);
             beat_ms += 1000;
             left_ms = 0;

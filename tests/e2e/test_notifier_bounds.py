@@ -232,6 +232,22 @@ def test_a_slow_reader_is_closed_and_resumes_without_loss(redis, notifier, kind)
     assert daemon_closed() == 1
 
 
+@pytest.mark.parametrize("kind", ["websocket", "sse", "stream"])
+def test_who_reads_is_not_slow_because_much_comes_at_once(redis, notifier, kind):
+    """More than its queue holds, in one breath of the process's."""
+    daemon = notifier(max_queue="16KiB")
+    client = {"websocket": WebSocket, "sse": Sse, "stream": Stream}[kind](daemon.url, "c")
+    heard(redis, "c")
+    os.kill(daemon.pid, signal.SIGSTOP)
+    pipe = redis.client.pipeline(transaction=False)
+    for n in range(2000):
+        pipe.publish("ringback:ch:{c}", '{"n":%d,"pad":"%s"}' % (n, "x" * 100))
+    pipe.execute()
+    os.kill(daemon.pid, signal.SIGCONT)
+    assert [client.event()["n"] for _ in range(2000)] == list(range(2000))
+    assert metric(daemon, "ringback_notifier_closed_total", reason="slow") == 0
+
+
 def taken(port, head, size, seconds):
     """How many bytes of an answer come to a client that takes so many in so many seconds,
     evenly. Its segments are small, so that the kernel does not take all of it at once."""

@@ -176,6 +176,28 @@ static void test_payloads_of_any_bytes_and_size(void **state) {
     assert_int_equal(b->downs, 0);
 }
 
+/* What is left with Redis comes when it is asked for; a new link knows nothing of it. */
+static void test_rests(void **state) {
+    struct bench *b = *state;
+    come_up(b, 10000);
+    subscribe(b, "a");
+    rb_subscriber_rest(b->subscriber, true);
+    for (int i = 1; i <= 100; i++)
+        assert_int_equal(server_number(&b->server, "PUBLISH a %d", i), 1);
+    run_for(b->loop, 30);
+    assert_int_equal(b->heard, 0);
+    rb_subscriber_rest(b->subscriber, false);
+    run_until_count(b->loop, &b->heard, 100);
+    assert_string_equal(b->last, "a=100");
+    rb_subscriber_rest(b->subscriber, true);
+    server_do(&b->server, "CLIENT KILL TYPE pubsub");
+    rb_subscriber_rest(b->subscriber, false);
+    run_until_count(b->loop, &b->ups, 2);
+    subscribe(b, "a");
+    assert_int_equal(server_number(&b->server, "PUBLISH a x"), 1);
+    run_until_count(b->loop, &b->heard, 101);
+}
+
 static void check_number(struct bench *b, struct rb_text name) {
     char wanted[16];
     (void)name;
@@ -327,6 +349,7 @@ int main(void) {
         WITH_SERVER(test_many_names_in_one_turn),
         WITH_SERVER(test_order_of_coming_and_going),
         WITH_SERVER(test_payloads_of_any_bytes_and_size),
+        WITH_SERVER(test_rests),
         WITH_SERVER(test_messages_that_are_cut),
         WITH_SERVER(test_a_payload_beyond_all_measure),
         WITH_SERVER(test_comes_back),
