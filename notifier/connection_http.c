@@ -230,6 +230,7 @@ static void refuse(struct rb_exchange *x, int status, const char *problem) {
         rb_log(RB_LOG_INFO, "http.bad_request", RB_I("status", status),
                RB_S("why", problem), RB_I("suppressed", held));
     x->close = true;
+    x->head_only = rb_exchange_request(x)->method == RB_HTTP_HEAD;
     rb_exchange_hold(x);
     rb_exchange_problem(x, status, problem, RB_TEXT(""));
     rb_exchange_release(x);
@@ -301,6 +302,7 @@ static bool is_welcome(struct rb_connection *c, struct rb_exchange *x) {
         return true;
     x->looked = true;
     x->close = true; /* with an answer now; else `dispatch` says */
+    x->head_only = rb_exchange_request(x)->method == RB_HTTP_HEAD;
     x->refs++;
     bool welcome = rb_admin_admits(x);
     x->refs--;

@@ -144,7 +144,8 @@ static bool parse_entry(const struct redisReply *reply, struct rb_entry *entry) 
             entry->has_json = true;
             entry->json = rb_text(value->str, value->len);
         } else if (name->str[0] == 'p') {
-            entry->has_prev = parse_id(value, &entry->prev);
+            entry->has_prev = parse_id(value, &entry->prev) &&
+                              rb_stream_id_compare(entry->prev, entry->id) < 0;
         }
     }
     return true;

@@ -368,7 +368,6 @@ static int read_head(struct rb_http_parser *p) {
         size_t at = value.len > 0 ? value.at : (size_t)name.at + name.len;
         r->headers[i].value = rb_text_trim(rb_text(base + at, value.len));
     }
-    r->method = method_of(p->llhttp.method);
     r->minor = p->llhttp.http_minor > 0 ? 1 : 0;
     if (read_target(p, rb_text(base + p->target.at, p->target.len), &authority) != 0 ||
         read_host(p, authority) != 0 || read_framing(p) != 0)
@@ -399,6 +398,8 @@ static size_t feed_head(struct rb_http_parser *p, const char *bytes, size_t len)
         return n;
     }
     llhttp_errno_t error = llhttp_execute(&p->llhttp, p->head.at + before, n);
+    if (!p->lines.request_line) /* known from here on: HEAD is refused without a body */
+        p->request.method = method_of(p->llhttp.method);
     if (p->status != 0)
         return n;
     if (error != HPE_OK && !(error == HPE_PAUSED && p->lines.over))

@@ -115,7 +115,7 @@ static void handle_wait(struct rb_exchange *x) {
     const struct rb_settings *settings = rb_exchange_server(x)->settings;
     bool cookies = rb_admit_cookies(&settings->notifier.origins, request);
     const char *cookie = cookies ? settings->notifier.session_cookie : "";
-    struct rb_verdict bad = {0, "", NULL, RB_COUNTS};
+    struct rb_verdict bad = {0, "", NULL, RB_COUNT_REFUSED_REQUEST};
     struct rb_wait wait;
     if (request->method == RB_HTTP_OPTIONS) {
         answer_preflight(x);
@@ -133,7 +133,7 @@ static void handle_wait(struct rb_exchange *x) {
     }
     bad.status = rb_wait_parse(request, rb_text_of(cookie), &wait, &bad.problem);
     if (bad.status != 0)
-        refuse(x, &bad);
+        refuse_counted(x, &bad);
     else if (request->method == RB_HTTP_HEAD && request->upgrade_websocket)
         rb_route_not_allowed(x, "GET");
     else if (comes_from_elsewhere(x, &wait))

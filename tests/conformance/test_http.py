@@ -95,6 +95,21 @@ def test_malformed_requests(redis, notifier, piece):
     assert get(url + "/ringback.js").status == 200
 
 
+def test_head_is_refused_without_a_body(redis, notifier):
+    url = notifier().url
+    for status, fields in (
+        (400, b""),
+        (400, H + b"No colon\r\n"),
+        (417, H + b"Expect: tea\r\n"),
+        (413, H + b"Content-Length: 1\r\n"),
+        (431, H + b"X: 1\r\n" * 64),
+    ):
+        with Http(url) as client:
+            client.send(b"HEAD / HTTP/1.1\r\n" + fields + b"\r\n")
+            assert Response(client).status == status
+            assert client.rest() == b"", fields
+
+
 @pytest.mark.parametrize("piece", [None, 1])
 def test_malformed_bodies(redis, notifier, piece):
     url = admin_of(notifier())

@@ -221,9 +221,12 @@ def test_wrong_requests_are_refused(redis, notifier, name):
 
 @pytest.mark.parametrize("channel", ["", "a/b", "a%00", "a" * 129, "%ff", "a,,b", "a b", "ä"])
 def test_wrong_channels_are_refused(redis, notifier, channel):
-    answer = get(f"{notifier().url}/wait/{escape(channel, safe=',%/')}")
+    daemon = notifier()
+    answer = get(f"{daemon.url}/wait/{escape(channel, safe=',%/')}")
     assert answer.status in (400, 404), answer
     assert answer.headers["content-type"].startswith("application/problem+json")
+    counted = 'ringback_notifier_refused_total{reason="bad_request"} 1\n'
+    assert answer.status == 404 or counted in get(f"{daemon.admin}/metrics").text
 
 
 # ---------------------------------------------------------------------- WebSocket frames
@@ -336,6 +339,13 @@ def test_a_foreign_entry_spoils_no_other(redis, notifier, entry):
     assert [[client.event(), client.event()] for client in others] == [events] * 3
     redis.client.xadd("ringback:ch:{c1}", {"e": entry})
     assert get(f"{daemon.admin}/channels/c1").json()["count"] == 3
+
+
+def test_who_says_he_follows_what_comes_later_is_not_believed(redis, notifier):
+    event = '{"channel":"c1","event":"news"}'
+    ids = [redis.client.xadd("ringback:ch:{c1}", {"e": event, "p": p})
+           for p in ("0-0", "99999999999999-0", "no id")]  # fmt: skip
+    assert [e["id"] for e in poll(notifier().url, "c1").json()["events"]] == ids
 
 
 def test_the_channels_key_is_no_stream(redis, notifier):
