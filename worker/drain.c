@@ -7,6 +7,7 @@
 #include "worker/claim.h"
 #include "worker/due.h"
 #include "worker/finish.h"
+#include "worker/lease.h"
 #include "worker/worker.h"
 
 #define LINGER_S 2.0  /* for what is on its way to Redis when time is up */
@@ -138,7 +139,8 @@ void rb_drain_begin(struct rb_worker *w) {
 void rb_drain_turn(struct rb_worker *w) {
     struct rb_drain *drain = w->drain;
     if (drain->stage == WORKING && drain->until_empty && w->ready &&
-        w->flights.count == 0 && rb_claims_empty(w) && !rb_due_is_soon(w))
+        w->flights.count == 0 && rb_claims_empty(w) && !rb_due_is_soon(w) &&
+        !rb_lease_is_reaping(w))
         enter(w, FINISHING);
     if (drain->stage == WORKING || drain->stage == GONE)
         return;

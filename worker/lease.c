@@ -180,7 +180,7 @@ static void reap(struct rb_worker *w) {
     rb_key_held(&w->keys, rb_text(NULL, 0), &held);
     rb_key_retry(&w->keys, rb_text(NULL, 0), &retry);
     snprintf(most_deliveries, sizeof most_deliveries, "%lld",
-             (long long)w->settings->worker.max_deliveries);
+             (long long)w->live->worker.max_deliveries);
     lease->reap_first = rb_lease_numbers(lease, REAP_BATCH);
     snprintf(first, sizeof first, "%llu", (unsigned long long)lease->reap_first);
     snprintf(most, sizeof most, "%d", REAP_BATCH);
@@ -189,6 +189,10 @@ static void reap(struct rb_worker *w) {
                                    rb_key_text(&retry), rb_text_of(most_deliveries),
                                    rb_text_of(first),   rb_text_of(most)};
     rb_link_script(w->link, &rb_script_reap, 2, keys, 6, args, on_reaped, w);
+}
+
+bool rb_lease_is_reaping(const struct rb_worker *w) {
+    return w->lease && w->lease->reaping;
 }
 
 /* ---- the heartbeat ---- */

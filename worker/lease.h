@@ -39,6 +39,9 @@ void rb_lease_renew(struct rb_worker *w);
 bool rb_lease_is_fenced(struct rb_worker *w, unsigned generation,
                         const struct redisReply *reply);
 
+/* Jobs of dead workers may be on their way into the queues. */
+bool rb_lease_is_reaping(const struct rb_worker *w);
+
 /* This worker is none any more: no heartbeat. */
 void rb_lease_end(struct rb_worker *w);
 

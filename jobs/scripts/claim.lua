@@ -52,12 +52,17 @@ local function look_for_ids(envelope)
     end
 end
 
-local any_cancelled = redis.call('EXISTS', KEYS[3]) == 1
+-- All that is looked at is looked at before anything is taken: where a key is of another
+-- type the script ends, and what it took by then would be gone.
+local any_cancelled = redis.call('ZCARD', KEYS[3]) > 0
+local names, lengths = {}, {}
+for k = 5, #KEYS do
+    names[k] = ARGV[3 + math.floor((k - 1) / 2)]
+    lengths[k] = is_paused['queue:' .. names[k]] and 0 or redis.call('LLEN', KEYS[k])
+end
 
 for k = 5, #KEYS do
-    local is_queue = k % 2 == 0
-    local queue = ARGV[3 + math.floor((k - 1) / 2)]
-    local length = is_paused['queue:' .. queue] and 0 or redis.call('LLEN', KEYS[k])
+    local is_queue, queue, length = k % 2 == 0, names[k], lengths[k]
     if length > 1 and not live then
         live = redis.call('ZCOUNT', KEYS[1], string.format('(%.0f', now), '+inf')
     end

@@ -174,3 +174,16 @@ def test_noscript(redis, service, worker, notifier):
     redis.client.script_flush()
     assert post(front.admin + "/publish/c", {"n": 1}).status == 200
     assert client.event()["data"] == {"n": 1}
+
+
+@pytest.mark.parametrize("key", ["queue:low", "retry:low", "cancelled", "paused"])
+def test_a_key_of_another_type_loses_no_job(redis, service, worker, key):
+    """A script is not undone where it fails: it must look before it takes."""
+    service.define("quote", "/")
+    redis.client.set(f"ringback:{key}", "x")
+    redis.push(quote("c1"), quote("c2"), queue="high")
+    daemon = worker(queues=["high", "low"])
+    refused(daemon, "WRONGTYPE")
+    redis.client.delete(f"ringback:{key}")
+    done(redis, "c1")
+    done(redis, "c2")

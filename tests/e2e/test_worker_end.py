@@ -1,5 +1,6 @@
 """How a worker begins, reloads and ends: signals, --drain, --check, processes, metrics."""
 
+import json
 import os
 import re
 import signal
@@ -149,6 +150,35 @@ def test_drains_may_overlap(redis, service, worker):
     assert service.book()["total"] == 400 and signed_off(redis)
 
 
+def test_a_drain_brings_home_what_a_dead_one_left(redis, service, worker):
+    """What it takes from the dead lands in the queues, which are empty only after that."""
+    service.define("quote", "/?gate=g")
+    redis.push(*(quote(f"c{n}") for n in range(5)))
+    dead = worker(args=["--drain"], lease="1s", wait=False)
+    service.wait_open(5)
+    dead.kill()
+    service.open("g")
+    (id,) = redis.client.zrange("ringback:workers", 0, -1)
+    wait_until(lambda: redis.client.zscore("ringback:workers", id) < redis.now_ms())
+    assert worker(args=["--drain"], lease="1s", wait=False).wait() == 0
+    assert all(redis.terminal(f"c{n}") for n in range(5)) and signed_off(redis)
+
+
+def test_a_drain_that_was_frozen_takes_its_jobs_up_again(redis, service, worker):
+    service.define("quote", "/?gate=g")
+    redis.push(*(quote(f"c{n}") for n in range(5)))
+    daemon = worker(args=["--drain"], lease="1s", wait=False)
+    service.wait_open(5)
+    daemon.signal(signal.SIGSTOP)
+    (id,) = redis.client.zrange("ringback:workers", 0, -1)
+    wait_until(lambda: redis.client.zscore("ringback:workers", id) < redis.now_ms())
+    daemon.signal(signal.SIGCONT)
+    daemon.wait_line("worker.fenced")
+    service.open("g")
+    assert daemon.wait() == 0
+    assert all(redis.terminal(f"c{n}") for n in range(5)) and signed_off(redis)
+
+
 def test_drain_without_redis_is_unavailable(redis, service, worker):
     redis.kill()
     daemon = worker({"redis": {"connect_timeout": "200ms"}}, args=["--drain"], wait=False)
@@ -209,6 +239,18 @@ def test_a_reload_takes_new_definitions(redis, service, worker):
     assert wait_terminal(redis, "c3")["event"] == "done"
     service.open("g")
     assert wait_terminal(redis, "c1")["data"]["path"] == "/old"
+
+
+def test_a_reload_changes_how_many_deaths_are_too_many(redis, service, worker):
+    service.define("quote", "/?gate=g")
+    daemon = worker(lease="1s")
+    daemon.configure({"worker": {"max_deliveries": 1}})
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_line("worker.reloaded")
+    redis.client.hset("ringback:held:dead", "1", "rb1 id=j1 queue=default deliveries=0\n"
+                      + json.dumps(quote("c1")))  # fmt: skip
+    redis.client.zadd("ringback:workers", {"dead": 1})
+    assert wait_terminal(redis, "c1")["error"]["code"] == "poisoned"
 
 
 @pytest.mark.parametrize("break_it", ["definition", "settings"])
