@@ -4,7 +4,7 @@
 #include <assert.h>
 
 #include "config/address.h"
-#include "config/network.h"
+#include "config/settings_valid.h"
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
@@ -18,123 +18,6 @@ static const char *const auth_modes[] = {"open", "token", "hook", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
-
-static bool not_empty(struct rb_text text) { return text.len > 0; }
-
-static bool is_name_char(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("_.:@=~-", c) != NULL);
-}
-
-static bool is_queue(struct rb_text text) {
-    for (size_t i = 0; i < text.len; i++)
-        if (!is_name_char(text.at[i]))
-            return false;
-    return text.len >= 1 && text.len <= 64;
-}
-
-static bool is_weight(struct rb_text text) {
-    uint64_t weight;
-    return rb_text_uint64(text, &weight) == RB_OK && weight >= 1 && weight <= 1000;
-}
-
-/* Braces make the hash tag of Redis Cluster: one pair with something within, or none. */
-static bool is_prefix(struct rb_text text) {
-    size_t open = 0, close = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.at[i];
-        if (c <= ' ' || c > '~')
-            return false;
-        if (c == '{' && (open > 0 || close > 0))
-            return false;
-        if (c == '{')
-            open = i + 1;
-        if (c == '}' && (open == 0 || close > 0 || i == open))
-            return false;
-        if (c == '}')
-            close = i + 1;
-    }
-    return text.len >= 1 && text.len <= 128 && (open > 0) == (close > 0);
-}
-
-static bool is_network(struct rb_text text) {
-    struct rb_network *network = rb_network_new();
-    bool valid = network && rb_network_add(network, text, NULL) == RB_OK;
-    rb_network_free(network);
-    return valid;
-}
-
-static bool is_listen_or_empty(struct rb_text text) {
-    return text.len == 0 || rb_address_is_listen(text);
-}
-
-static bool is_host(struct rb_text text) {
-    for (size_t i = 0; i < text.len; i++)
-        if (!is_name_char(text.at[i]) || strchr(":@=~", text.at[i]))
-            return false;
-    return text.len > 0 && text.len <= 253;
-}
-
-/* As Sentinel itself has it: A-z 0-9 and ".-_". */
-static bool is_master_or_empty(struct rb_text text) {
-    return text.len <= 128 && (text.len == 0 || is_host(text));
-}
-
-/* The room jobs/ reads it in full; here a slip is found with its line. */
-static bool is_node(struct rb_text text) {
-    for (size_t i = 0; i < text.len; i++)
-        if (text.at[i] <= ' ' || text.at[i] > '~' || text.at[i] == '/')
-            return false;
-    return text.len > 0 && text.len <= 512;
-}
-
-static bool is_url_or_empty(struct rb_text text) {
-    bool http = rb_text_starts(text, RB_TEXT("http://"));
-    for (size_t i = 0; i < text.len; i++)
-        if (text.at[i] <= ' ' || text.at[i] > '~' || text.at[i] == '#')
-            return false;
-    return text.len == 0 || (text.len <= 2048 && text.len > 8 &&
-                             (http || rb_text_starts(text, RB_TEXT("https://"))));
-}
-
-static bool is_digest(struct rb_text text) {
-    static const char prefix[] = "sha256:";
-    size_t skipped = sizeof prefix - 1;
-    if (!rb_text_starts(text, rb_text_of(prefix)) || text.len != skipped + 64)
-        return false;
-    for (size_t i = skipped; i < text.len; i++)
-        if (!memchr("0123456789abcdef", text.at[i], 16))
-            return false;
-    return true;
-}
-
-/* A service's name (the room jobs/ has the rule), or what all names begin with and *. */
-static bool is_service_pattern(struct rb_text text) {
-    if (text.len > 0 && text.at[text.len - 1] == '*')
-        text.len--;
-    else if (text.len == 0)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.at[i];
-        bool first = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (!first && (i == 0 || (c != '_' && c != '-')))
-            return false;
-    }
-    return text.len <= 64;
-}
-
-static bool is_path_or_empty(struct rb_text text) { return text.len < 4096; }
-
-static bool is_short(struct rb_text text) { return text.len <= 256; }
-
-/* RFC 6265 §4.1.1: a cookie's name is a token of HTTP. */
-static bool is_cookie_or_empty(struct rb_text text) {
-    for (size_t i = 0; i < text.len; i++)
-        if (text.at[i] <= ' ' || text.at[i] > '~' ||
-            strchr("()<>@,;:\\\"/[]?={}", text.at[i]))
-            return false;
-    return text.len <= 128;
-}
 
 #define LISTEN "an address to listen on: host:port, [v6]:port, *:port or unix:/path"
 #define LISTEN_TLS LISTEN ", tls://host:port, or systemd:NAME, and perhaps ?proxy=on"
@@ -151,7 +34,7 @@ static bool is_cookie_or_empty(struct rb_text text) {
 const struct rb_setting rb_settings_table[] = {
     {ROW(redis, url), .type = RB_SETTING_STRING, .standard = "redis://127.0.0.1:6379/0",
      .expected = "redis://[[user]:password@]host[:port][/db] or unix:///path",
-     .valid = not_empty,
+     .valid = rb_setting_not_empty,
      .meaning = "Where Redis is: `redis://[[user]:password@]host[:port][/db]` or "
                 "`unix:///path`. With Sentinels its user, password and database count, "
                 "its host and port do not."},
@@ -160,7 +43,7 @@ const struct rb_setting rb_settings_table[] = {
      .type = RB_SETTING_STRING,
      .standard = "",
      .expected = "a name that the Sentinels watch a master by, or nothing",
-     .valid = is_master_or_empty,
+     .valid = rb_setting_is_master_or_empty,
      .meaning =
          "The name of the master that `redis.sentinel.nodes` are asked for; empty: "
          "there are no Sentinels."},
@@ -170,15 +53,15 @@ const struct rb_setting rb_settings_table[] = {
      .standard = "",
      .max = 16,
      .expected = "[[user]:password@]host[:port] of a Sentinel",
-     .valid = is_node,
+     .valid = rb_setting_is_node,
      .meaning = "The Sentinels, asked in turn where the master is: "
                 "`[[user]:password@]host[:port]`, port 26379 if none is given."},
     {ROW(redis, job_prefix), .type = RB_SETTING_STRING, .standard = "ringback",
-     .expected = PREFIX, .valid = is_prefix,
+     .expected = PREFIX, .valid = rb_setting_is_prefix,
      .meaning = "What the keys of jobs start with. On a Redis Cluster write it "
                 "`{ringback}`, so that they share a slot."},
     {ROW(redis, channel_prefix), .type = RB_SETTING_STRING, .standard = "ringback:ch",
-     .expected = PREFIX, .valid = is_prefix,
+     .expected = PREFIX, .valid = rb_setting_is_prefix,
      .meaning = "What the keys of channels start with, and the pub/sub channels too."},
     {ROW(redis, connect_timeout), .type = RB_SETTING_DURATION, .standard = "2s",
      .min = 10, .max = MINUTE, .meaning = "How long one attempt to connect may take."},
@@ -200,17 +83,17 @@ const struct rb_setting rb_settings_table[] = {
          "link to it."},
 
     {ROW(worker, services), .type = RB_SETTING_STRING, .standard = "services",
-     .expected = "a folder", .valid = not_empty, .reloads = true,
+     .expected = "a folder", .valid = rb_setting_not_empty, .reloads = true,
      .meaning = "The folder of the service definitions. A relative path starts at the "
                 "folder of the configuration file (without one, /etc/ringback); from the "
                 "environment or the command line, at the working directory."},
     {ROW(worker, queues), .type = RB_SETTING_LIST, .standard = "default", .min = 1,
      .max = 64,
      .expected = "a queue name of 1 to 64 characters out of A-Z a-z 0-9 _ . : @ = ~ -",
-     .valid = is_queue,
+     .valid = rb_setting_is_queue,
      .meaning = "The queues to take jobs from, the most urgent first."},
     {ROW(worker, weights), .type = RB_SETTING_LIST, .standard = "", .max = 64,
-     .expected = "a number from 1 to 1000 for each queue", .valid = is_weight,
+     .expected = "a number from 1 to 1000 for each queue", .valid = rb_setting_is_weight,
      .meaning =
          "How often each of the queues is the first to be taken from, in relation: "
          "`[5, 2, 1]`; with `claim: lease` only. None: strict order."},
@@ -247,7 +130,7 @@ const struct rb_setting rb_settings_table[] = {
      .standard = "link-local,metadata",
      .max = 256,
      .expected = NETWORK,
-     .valid = is_network,
+     .valid = rb_setting_is_network,
      .reloads = true,
      .meaning =
          "Addresses that no service may be called at, checked on the address that "
@@ -259,11 +142,11 @@ const struct rb_setting rb_settings_table[] = {
      .standard = "",
      .max = 256,
      .expected = NETWORK,
-     .valid = is_network,
+     .valid = rb_setting_is_network,
      .reloads = true,
      .meaning = "Exceptions from `worker.network.deny`; they win."},
     {ROW(worker, metrics), .type = RB_SETTING_STRING, .standard = "127.0.0.1:9401",
-     .expected = LISTEN ", or nothing", .valid = is_listen_or_empty,
+     .expected = LISTEN ", or nothing", .valid = rb_setting_is_listen_or_empty,
      .meaning =
          "Where `/metrics` and `/healthz` of the worker are served; empty: nowhere."},
 
@@ -278,22 +161,23 @@ const struct rb_setting rb_settings_table[] = {
      .meaning = "Where the web app enqueues and publishes, `/metrics` is served, and the "
                 "operator's page at `/`. Keep it away from everybody else."},
     {ROW(notifier, admin_tokens), .type = RB_SETTING_LIST, .standard = "", .max = 32,
-     .expected = "sha256: and 64 hex digits in lower case", .valid = is_digest,
+     .expected = "sha256: and 64 hex digits in lower case", .valid = rb_setting_is_digest,
      .reloads = true,
      .meaning = "Who asks the admin listener shows one of these as a bearer token: "
                 "`sha256:` and what `printf %s TOKEN | sha256sum` says; several while "
                 "one is replaced. None: no token is asked for."},
     {ROW(notifier, admin_allow), .type = RB_SETTING_LIST, .standard = "", .max = 64,
-     .expected = NETWORK, .valid = is_network, .reloads = true,
+     .expected = NETWORK, .valid = rb_setting_is_network, .reloads = true,
      .meaning = "From where the admin listener may be asked: words as with "
                 "`worker.network.deny`, addresses and ranges; none: from everywhere. "
                 "Unix sockets are guarded by their mode."},
     {ROW(notifier, admin_hosts), .type = RB_SETTING_LIST, .standard = "", .max = 64,
-     .expected = "a host's name without a port", .valid = is_host, .reloads = true,
+     .expected = "a host's name without a port", .valid = rb_setting_is_host,
+     .reloads = true,
      .meaning = "Names under which browsers may ask the admin listener; IP addresses and "
                 "names without a dot, such as `localhost`, always do."},
     {ROW(notifier, trusted_proxies), .type = RB_SETTING_LIST, .standard = "", .max = 64,
-     .expected = NETWORK, .valid = is_network, .reloads = true,
+     .expected = NETWORK, .valid = rb_setting_is_network, .reloads = true,
      .meaning = "Proxies whose `X-Forwarded-For` is believed, written likewise; with "
                 "any, unix sockets count as proxies too. None: it is not looked at."},
     {.key = "notifier.tls.certificate",
@@ -301,7 +185,7 @@ const struct rb_setting rb_settings_table[] = {
      .type = RB_SETTING_STRING,
      .standard = "",
      .expected = "a file, or nothing",
-     .valid = is_path_or_empty,
+     .valid = rb_setting_is_path_or_empty,
      .reloads = true,
      .meaning =
          "The certificate for addresses with `tls://`, PEM, with what leads to its "
@@ -312,7 +196,7 @@ const struct rb_setting rb_settings_table[] = {
      .type = RB_SETTING_STRING,
      .standard = "",
      .expected = "a file, or nothing",
-     .valid = is_path_or_empty,
+     .valid = rb_setting_is_path_or_empty,
      .reloads = true,
      .meaning = "Its private key, PEM without a passphrase; empty: in the same file."},
     {.key = "notifier.tls.min_version",
@@ -398,7 +282,7 @@ const struct rb_setting rb_settings_table[] = {
      .standard = "",
      .max = 32,
      .expected = "a file",
-     .valid = not_empty,
+     .valid = rb_setting_not_empty,
      .reloads = true,
      .meaning = "Files with the keys of tokens: PEM (RS256, ES256), JWKS, or a secret "
                 "(HS256). Relative paths as with `worker.services`."},
@@ -407,7 +291,7 @@ const struct rb_setting rb_settings_table[] = {
      .type = RB_SETTING_STRING,
      .standard = "",
      .expected = "at most 256 bytes",
-     .valid = is_short,
+     .valid = rb_setting_is_short,
      .reloads = true,
      .meaning = "What `iss` of a token must be; empty: anything."},
     {.key = "notifier.auth.audience",
@@ -415,7 +299,7 @@ const struct rb_setting rb_settings_table[] = {
      .type = RB_SETTING_STRING,
      .standard = "",
      .expected = "at most 256 bytes",
-     .valid = is_short,
+     .valid = rb_setting_is_short,
      .reloads = true,
      .meaning = "What must be among `aud` of a token; empty: anything."},
     {.key = "notifier.auth.cookie",
@@ -423,7 +307,7 @@ const struct rb_setting rb_settings_table[] = {
      .type = RB_SETTING_STRING,
      .standard = "",
      .expected = "the name of a cookie, or nothing",
-     .valid = is_cookie_or_empty,
+     .valid = rb_setting_is_cookie_or_empty,
      .reloads = true,
      .meaning = "The cookie that may carry the token, beside `?token=` and "
                 "`Authorization: Bearer`; empty: none."},
@@ -447,7 +331,7 @@ const struct rb_setting rb_settings_table[] = {
      .type = RB_SETTING_STRING,
      .standard = "",
      .expected = "http://… or https://…, or nothing",
-     .valid = is_url_or_empty,
+     .valid = rb_setting_is_url_or_empty,
      .reloads = true,
      .meaning = "Where the web app answers whether a client may hear its channels: 2xx, "
                 "401 or 403. Anything else lets nobody in."},
@@ -473,19 +357,20 @@ const struct rb_setting rb_settings_table[] = {
      .valid = rb_address_is_origin, .reloads = true,
      .meaning = "Web sites whose pages may connect: `*`, or `scheme://host[:port]`."},
     {ROW(notifier, session_cookie), .type = RB_SETTING_STRING, .standard = "",
-     .expected = "the name of a cookie, or nothing", .valid = is_cookie_or_empty,
-     .reloads = true,
+     .expected = "the name of a cookie, or nothing",
+     .valid = rb_setting_is_cookie_or_empty, .reloads = true,
      .meaning =
          "The cookie that `@session` stands for in channel names; empty: `@session` "
          "is not available."},
     {ROW(notifier, enqueue), .type = RB_SETTING_LIST, .standard = "", .max = 256,
      .expected = "a service, or the beginning of its name and *",
-     .valid = is_service_pattern, .reloads = true,
+     .valid = rb_setting_is_service_pattern, .reloads = true,
      .meaning = "Services whose jobs a WebSocket may enqueue; `*` stands for any rest. "
                 "None: no jobs come from browsers."},
     {ROW(notifier, enqueue_queue), .type = RB_SETTING_STRING, .standard = "default",
      .expected = "a queue name of 1 to 64 characters out of A-Z a-z 0-9 _ . : @ = ~ -",
-     .valid = is_queue, .reloads = true, .meaning = "The queue that they go to."},
+     .valid = rb_setting_is_queue, .reloads = true,
+     .meaning = "The queue that they go to."},
     {ROW(notifier, enqueue_max_pending), .type = RB_SETTING_INTEGER, .standard = "16",
      .min = 1, .max = 1000, .reloads = true,
      .meaning = "How many jobs of one WebSocket may be without their result."},
