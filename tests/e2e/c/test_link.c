@@ -1,5 +1,5 @@
 /* The link against a real redis-server: every command is answered exactly once, whatever
- * happens to the server, to the link, or inside the callbacks. */
+ * happens to the server or to the link. */
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -11,73 +11,8 @@
 
 #include <cmocka.h>
 
-#include "book.h"
 #include "config/log.h"
-#include "server.h"
-
-struct bench {
-    struct ev_loop *loop;
-    struct server server;
-    struct rb_redis_address address;
-    struct rb_link *link;
-    struct book book;
-    bool up;
-    int ups, downs;
-};
-
-static void on_state(void *ctx, bool up) {
-    struct bench *b = ctx;
-    assert_true(up != b->up);
-    b->up = up;
-    if (up)
-        b->ups++;
-    else
-        b->downs++;
-}
-
-static struct rb_link *new_link(struct bench *b) {
-    const struct rb_link_options options = {.address = &b->address,
-                                            .name = "test",
-                                            .connect_timeout_ms = 2000,
-                                            .command_timeout_ms = 5000,
-                                            .on_state = on_state,
-                                            .ctx = b};
-    struct rb_link *link = rb_link_new(b->loop, &options);
-    assert_non_null(link);
-    return link;
-}
-
-static void come_up(struct bench *b) {
-    b->link = new_link(b);
-    run_until(b->loop, &b->up);
-}
-
-static int set_up(void **state) {
-    struct bench *b = calloc(1, sizeof *b);
-    b->loop = ev_loop_new(EVFLAG_AUTO);
-    server_start(&b->server, NULL);
-    server_address(&b->server, &b->address);
-    book_open(&b->book, 300000);
-    *state = b;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    struct bench *b = *state;
-    rb_link_free(b->link);
-    server_end(&b->server);
-    rb_redis_address_fini(&b->address);
-    book_close(&b->book);
-    ev_loop_destroy(b->loop);
-    free(b);
-    return 0;
-}
-
-static void run_until_answered(struct bench *b) {
-    run_until_count(b->loop, &b->book.answered, b->book.asked);
-    assert_int_equal(b->book.answered, b->book.asked);
-    assert_int_equal(rb_link_outstanding(b->link), 0);
-}
+#include "link_bench.h"
 
 static void test_answers_in_order(void **state) {
     struct bench *b = *state;
@@ -270,136 +205,6 @@ static void test_our_own_sleep_is_no_timeout(void **state) {
     assert_int_equal(b->downs, 0);
 }
 
-static void free_link(struct page *page, void *ctx) {
-    struct bench *b = ctx;
-    (void)page;
-    struct rb_link *link = b->link;
-    b->link = NULL;
-    if (link) {
-        rb_link_free(link);
-        assert_int_equal(b->book.answered, b->book.asked);
-    }
-}
-
-static void test_free_from_inside_an_answer(void **state) {
-    struct bench *b = *state;
-    come_up(b);
-    b->book.then = free_link;
-    b->book.ctx = b;
-    for (int i = 0; i < 100; i++)
-        book_ask(&b->book, b->link, 0, "PING");
-    run_until_count(b->loop, &b->book.answered, 100);
-    assert_int_equal(b->book.by_status[RB_OK], 1);
-    assert_int_equal(b->book.by_status[RB_CANCELLED], 99);
-    run_for(b->loop, 10);
-    assert_int_equal(b->downs, 0);
-}
-
-static void test_free_from_inside_a_refusal(void **state) {
-    struct bench *b = *state;
-    b->link = new_link(b);
-    b->book.then = free_link;
-    b->book.ctx = b;
-    for (int i = 0; i < 100; i++)
-        book_ask(&b->book, b->link, 0, "PING");
-    run_until_count(b->loop, &b->book.answered, 100);
-    assert_int_equal(b->book.by_status[RB_UNAVAILABLE], 1);
-    assert_int_equal(b->book.by_status[RB_CANCELLED], 99);
-}
-
-static void test_free_from_inside_a_loss(void **state) {
-    struct bench *b = *state;
-    come_up(b);
-    b->book.then = free_link;
-    b->book.ctx = b;
-    kill(b->server.pid, SIGSTOP);
-    for (int i = 0; i < 100; i++)
-        book_ask(&b->book, b->link, 0, "PING");
-    rb_link_reset(b->link, "a test");
-    run_until_count(b->loop, &b->book.answered, 100);
-    assert_int_equal(b->book.by_status[RB_UNAVAILABLE], 1);
-    assert_int_equal(b->book.by_status[RB_CANCELLED], 99);
-    assert_int_equal(b->downs, 0);
-}
-
-static void free_on_state(void *ctx, bool up) {
-    struct bench *b = ctx;
-    on_state(ctx, up);
-    rb_link_free(b->link);
-    b->link = NULL;
-}
-
-static void test_free_from_inside_on_state(void **state) {
-    struct bench *b = *state;
-    const struct rb_link_options options = {.address = &b->address,
-                                            .name = "test",
-                                            .connect_timeout_ms = 2000,
-                                            .command_timeout_ms = 5000,
-                                            .on_state = free_on_state,
-                                            .ctx = b};
-    b->link = rb_link_new(b->loop, &options);
-    run_until(b->loop, &b->up);
-    assert_null(b->link);
-    run_for(b->loop, 10);
-}
-
-static void test_free_answers_before_it_returns(void **state) {
-    struct bench *b = *state;
-    come_up(b);
-    for (int i = 0; i < 10; i++)
-        book_ask(&b->book, b->link, 0, "PING");
-    rb_link_free(b->link);
-    b->link = NULL;
-    assert_int_equal(b->book.by_status[RB_CANCELLED], 10);
-    rb_link_free(NULL);
-}
-
-static void call_while_freed(struct page *page, void *ctx) {
-    struct bench *b = ctx;
-    if (page->status == RB_CANCELLED && b->book.asked < 20)
-        book_ask(&b->book, b->link, 0, "PING");
-}
-
-static void test_a_command_from_a_cancelled_one_is_answered(void **state) {
-    struct bench *b = *state;
-    come_up(b);
-    b->book.then = call_while_freed;
-    b->book.ctx = b;
-    for (int i = 0; i < 10; i++)
-        book_ask(&b->book, b->link, 0, "PING");
-    rb_link_free(b->link);
-    b->link = NULL;
-    assert_int_equal(b->book.asked, 20);
-    assert_int_equal(b->book.by_status[RB_CANCELLED], 20);
-}
-
-static void reset_link(struct page *page, void *ctx) {
-    struct bench *b = ctx;
-    if (page->status == RB_OK) {
-        rb_link_reset(b->link, "a test");
-        assert_false(rb_link_up(b->link));
-        assert_true(b->up); /* on_state comes from the loop */
-        book_ask(&b->book, b->link, 0, "PING");
-    }
-}
-
-static void test_reset_from_inside_an_answer(void **state) {
-    struct bench *b = *state;
-    come_up(b);
-    b->book.then = reset_link;
-    b->book.ctx = b;
-    for (int i = 0; i < 100; i++)
-        book_ask(&b->book, b->link, 0, "PING");
-    run_until_answered(b);
-    assert_int_equal(b->book.by_status[RB_OK], 1);
-    assert_int_equal(b->book.by_status[RB_UNAVAILABLE], 100);
-    assert_int_equal(b->downs, 1);
-    run_until(b->loop, &b->up);
-    rb_link_reset(b->link, "a test");
-    rb_link_reset(b->link, "a test that comes twice");
-    run_until_count(b->loop, &b->ups, 3);
-}
-
 static void test_a_killed_connection(void **state) {
     struct bench *b = *state;
     come_up(b);
@@ -493,8 +298,6 @@ static void test_chaos(void **state) {
     assert_true(b->book.by_status[RB_UNAVAILABLE] > 0);
 }
 
-#define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_SERVER(test_answers_in_order),
@@ -508,13 +311,6 @@ int main(void) {
         WITH_SERVER(test_a_server_that_stands_still),
         WITH_SERVER(test_deadlines_are_each_commands_own),
         WITH_SERVER(test_our_own_sleep_is_no_timeout),
-        WITH_SERVER(test_free_from_inside_an_answer),
-        WITH_SERVER(test_free_from_inside_a_refusal),
-        WITH_SERVER(test_free_from_inside_a_loss),
-        WITH_SERVER(test_free_from_inside_on_state),
-        WITH_SERVER(test_free_answers_before_it_returns),
-        WITH_SERVER(test_a_command_from_a_cancelled_one_is_answered),
-        WITH_SERVER(test_reset_from_inside_an_answer),
         WITH_SERVER(test_a_killed_connection),
         WITH_SERVER(test_more_than_redis_takes_is_refused),
         WITH_SERVER(test_too_many_outstanding_are_refused),
