@@ -11,8 +11,8 @@
 #   notifier  + jobs/, llhttp, OpenSSL, zlib     never worker/
 # A few doors lead higher: jobs/jwt_key*.c (tokens are signed by the command and verified by
 # the notifier), jobs/question.c (digests of requests) and jobs/definition_tls_pem.c (looks
-# into certificates) alone see libcrypto, notifier/hook*.c alone sees libcurl (it asks the
-# web app); no header of theirs shows it.
+# into certificates) alone see libcrypto, worker/identity.c alone looks into libcurl's OpenSSL,
+# notifier/hook*.c alone sees libcurl (it asks the web app); no header of theirs shows it.
 # And: only jobs/keys.c spells the names of keys in Redis; nobody calls the functions that
 # cannot be bounded.
 set -eu
@@ -23,7 +23,7 @@ jobs="($config|<(jansson|hiredis/[a-z0-9_/]+)\\.h>|\"jobs/([a-z0-9_]+/)?[a-z0-9_
 worker="($jobs|<(curl/[a-z0-9_]+)\\.h>|\"worker/[a-z0-9_]+\\.h\")"
 notifier="($jobs|<(llhttp|zlib|openssl/[a-z0-9_]+)\\.h>|\"notifier/[a-z0-9_]+\\.h\")"
 
-doors='^(jobs/(jwt_key[a-z_]*|question|definition_tls_pem)\.c:[0-9]+:.*<openssl/[a-z0-9_]+\.h>|notifier/hook[a-z_]*\.c:[0-9]+:.*<curl/[a-z]+\.h>)'
+doors='^((jobs/(jwt_key[a-z_]*|question|definition_tls_pem)|worker/identity)\.c:[0-9]+:.*<openssl/[a-z0-9_]+\.h>|notifier/hook[a-z_]*\.c:[0-9]+:.*<curl/[a-z]+\.h>)'
 
 banned='(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atoll|strtok|alloca|system)'
 key_names='"[^"]*:(queue|retry|due|workers|held|dead|cache|rate|once|meta)(:[^"]*)?"'

@@ -18,6 +18,7 @@
 #include "worker/dial.h"
 #include "worker/easy.h"
 #include "worker/failure.h"
+#include "worker/identity.h"
 #include "worker/redirect.h"
 #include "worker/retry_after.h"
 #include "worker/stats.h"
@@ -124,6 +125,7 @@ static int on_connected(void *ctx, char *peer, char *local, int peer_port,
     (void)local, (void)peer_port, (void)local_port;
     rb_dial_release(caller->dial, &call->dialer);
     call->end.connected = true;
+    call->end.unidentified = call->opened && rb_identity_missed(call->easy);
     if (is_known_peer(call, peer))
         return CURL_PREREQFUNC_OK;
     call->end.denied = !is_allowed_peer(call, peer);

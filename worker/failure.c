@@ -57,6 +57,16 @@ static bool is_reset(CURLcode code) {
            code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM;
 }
 
+static bool is_broken(CURLcode code) {
+    return code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR ||
+           code == CURLE_SEND_ERROR;
+}
+
+/* Its alert gets lost where the service hangs up while we still send. */
+static bool is_turned_away(const struct rb_call_end *end) {
+    return end->alerted || (end->unidentified && !end->answered && is_broken(end->code));
+}
+
 /* OpenSSL's words for what the peer told it, as in "sslv3 alert bad certificate": with
  * TLS 1.3 a client certificate is judged when the handshake is over for us. */
 bool rb_failure_is_alert(CURLcode code, const char *detail) {
@@ -72,7 +82,7 @@ enum rb_retry_cause rb_failure_cause(const struct rb_call_end *end) {
         return RB_RETRY_CONNECT;
     if (end->timed_out)
         return RB_RETRY_TIMEOUT;
-    if (is_reset(end->code) && !end->alerted)
+    if (is_reset(end->code) && !is_turned_away(end))
         return RB_RETRY_RESET;
     switch (rb_failure_of_call(end, &sentence)) {
     case RB_FAILURES:
@@ -117,10 +127,13 @@ enum rb_failure rb_failure_of_call(const struct rb_call_end *end, const char **s
 
     if (end->alerted)
         return say(RB_FAIL_TLS, "the service ended TLS with an alert", sentence);
+    if (is_turned_away(end))
+        return say(RB_FAIL_TLS,
+                   "the service asked for a client certificate, got none and hung up",
+                   sentence);
     /* The connection broke: whether that is the way there or the answer depends on how
      * far it had come. */
-    if (end->code == CURLE_GOT_NOTHING || end->code == CURLE_RECV_ERROR ||
-        end->code == CURLE_SEND_ERROR) {
+    if (is_broken(end->code)) {
         if (end->answered)
             return say(RB_FAIL_BAD_RESPONSE,
                        "the connection broke before the answer was whole", sentence);

@@ -21,6 +21,7 @@ struct rb_call_end {
     bool connected;       /* a connection was there */
     bool answered;        /* a byte of the answer came */
     bool alerted;         /* TLS ended with an alert in place of an answer */
+    bool unidentified;    /* the service asked for a client certificate and got none */
     bool headed;          /* the head of the answer came, to its end */
     bool body_too_large;
     bool head_too_large;

@@ -116,20 +116,23 @@ def test_a_client_certificate(authority, stranger, https, define, worker, ask, n
     worker()
     assert ask("shown")["data"]["client"] == "alice"
     assert ask("combined")["data"]["client"] == "alice"
-    for name in ("missing", "unknown"):
-        event = ask(name)
-        assert event["event"] == "failed", event
-        # With TLS 1.3 the server may close before its alert is read.
-        assert event["error"]["code"] in ("tls", "connect"), event
+    refused(ask("missing"))
+    event = ask("unknown")
+    # With TLS 1.3 the server may close before its alert is read.
+    assert event["error"]["code"] in ("tls", "connect"), event
     assert {call["path"] for call in peer.calls} == {"/shown", "/combined"}
 
 
-def test_a_missing_certificate_is_a_failure_of_tls(authority, https, define, worker, ask):
-    """With TLS 1.2 the alert comes within the handshake."""
-    peer = https(authority.server(clients=True, newest=ssl.TLSVersion.TLSv1_2))
-    define("missing", peer, {"ca": authority.certificate})
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_missing_certificate_is_a_failure_of_tls(authority, https, define, worker, ask, newest):
+    """With TLS 1.2 the alert comes within the handshake, with 1.3 behind it, where it is
+    often lost: while we send a long body nearly always."""
+    peer = https(authority.server(clients=True, newest=newest))
+    define("missing", peer, {"ca": authority.certificate}, retry={"max_attempts": 1},
+           request={"method": "POST", "body": "x" * 60000})  # fmt: skip
     worker()
-    refused(ask("missing"))
+    for _ in range(8):
+        refused(ask("missing"))
 
 
 def test_the_least_version(authority, https, define, worker, ask):

@@ -96,6 +96,29 @@ static void test_alerts(void **state) {
     assert_int_equal(rb_failure_cause(&end), RB_RETRY_TLS);
 }
 
+/* The alert may get lost; then it counts that we were asked who we are. An answer, or an
+ * end of another kind, has nothing to do with it. */
+static void test_hung_up_on_who_showed_nothing(void **state) {
+    (void)state;
+    static const CURLcode codes[] = {CURLE_GOT_NOTHING, CURLE_RECV_ERROR,
+                                     CURLE_SEND_ERROR};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        struct rb_call_end end = {
+            .code = codes[i], .connected = true, .unidentified = true};
+        assert_int_equal(of(end), RB_FAIL_TLS);
+        assert_int_equal(rb_failure_cause(&end), RB_RETRY_TLS);
+        end.answered = true;
+        assert_int_equal(of(end), RB_FAIL_BAD_RESPONSE);
+        assert_int_equal(rb_failure_cause(&end), RB_RETRY_RESET);
+    }
+    const struct rb_call_end late = {
+        .connected = true, .unidentified = true, .timed_out = true};
+    assert_int_equal(of(late), RB_FAIL_TIMEOUT);
+    const struct rb_call_end whole = {
+        .connected = true, .unidentified = true, .answered = true, .headed = true};
+    assert_int_equal(of(whole), RB_FAILURES);
+}
+
 /* The same ends as a retry policy names them. */
 static void test_causes(void **state) {
     (void)state;
@@ -128,9 +151,12 @@ static void test_causes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_codes),  cmocka_unit_test(test_our_own_reasons),
-        cmocka_unit_test(test_causes), cmocka_unit_test(test_broken_connections),
+        cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_our_own_reasons),
+        cmocka_unit_test(test_causes),
+        cmocka_unit_test(test_broken_connections),
         cmocka_unit_test(test_alerts),
+        cmocka_unit_test(test_hung_up_on_who_showed_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
