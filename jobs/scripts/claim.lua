@@ -15,69 +15,75 @@
 --
 -- While several workers live, each takes at most its fair share of what a list holds, so
 -- that the first to wake does not leave the others idle.
+--
+-- Mostly it takes one job from one queue, of which nothing is paused and nothing cancelled;
+-- so whatever is for other cases alone is made when there is one.
 local CHUNK = 32            -- popped at a time, and
 local MAX_BYTES = 1048576   -- no more chunks behind so many bytes: an answer stays small
 
-local time = redis.call('TIME')
+local call = redis.call
+local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local lease = redis.call('ZSCORE', KEYS[1], ARGV[1])
+local lease = call('ZSCORE', KEYS[1], ARGV[1])
 if not lease or tonumber(lease) <= now then
     return redis.error_reply('FENCED the lease of this worker lapsed')
 end
 
 local live -- workers; counted where there is something to share
-local number, room, bytes, left = tonumber(ARGV[3]), tonumber(ARGV[4]), 0, 0
-local cancelled = {}
-local paused, is_paused = redis.call('SMEMBERS', KEYS[4]), {}
+local number, room, bytes, left = ARGV[3] + 0, ARGV[4] + 0, 0, 0
+local cancelled, paused = {}, call('SMEMBERS', KEYS[4])
 local answer, held = {now, 0, cancelled, paused}, {}
 local count = 0 -- of jobs
-for _, name in ipairs(paused) do
-    is_paused[name] = true
-end
+local is_paused, look_for_ids
 
-local function look_up(id)
-    if redis.call('ZSCORE', KEYS[3], id) then
-        cancelled[#cancelled + 1] = id
+if paused[1] then
+    is_paused = {}
+    for _, name in ipairs(paused) do
+        is_paused[name] = true
     end
 end
 
-local function look_for_ids(envelope)
-    -- Quotes stay escaped: undone, one would look like the end of a string.
-    local plain = string.gsub(envelope, '\\u00(%x%x)', function(hex)
-        return hex ~= '22' and string.char(tonumber(hex, 16)) or nil
-    end)
-    look_up(string.match(plain, ' id=([^ \n]*)') or '')
-    for id in string.gmatch(plain, '"id"%s*:%s*"([^"]*)"') do
-        look_up(id)
+if call('EXISTS', KEYS[3]) == 1 then
+    local look_up = function(id)
+        if call('ZSCORE', KEYS[3], id) then
+            cancelled[#cancelled + 1] = id
+        end
     end
-end
-
--- All that is looked at is looked at before anything is taken: where a key is of another
--- type the script ends, and what it took by then would be gone.
-local any_cancelled = redis.call('ZCARD', KEYS[3]) > 0
-local names, lengths = {}, {}
-for k = 5, #KEYS do
-    names[k] = ARGV[3 + math.floor((k - 1) / 2)]
-    lengths[k] = is_paused['queue:' .. names[k]] and 0 or redis.call('LLEN', KEYS[k])
+    look_for_ids = function(envelope)
+        -- Quotes stay escaped: undone, one would look like the end of a string.
+        local plain = string.gsub(envelope, '\\u00(%x%x)', function(hex)
+            return hex ~= '22' and string.char(tonumber(hex, 16)) or nil
+        end)
+        look_up(string.match(plain, ' id=([^ \n]*)') or '')
+        for id in string.gmatch(plain, '"id"%s*:%s*"([^"]*)"') do
+            look_up(id)
+        end
+    end
 end
 
 for k = 5, #KEYS do
-    local is_queue, queue, length = k % 2 == 0, names[k], lengths[k]
-    if length > 1 and not live then
-        live = redis.call('ZCOUNT', KEYS[1], string.format('(%.0f', now), '+inf')
+    local list, is_queue = KEYS[k], k % 2 == 0
+    local queue = ARGV[is_queue and k / 2 + 2 or (k + 5) / 2]
+    local length = is_paused and is_paused['queue:' .. queue] and 0 or call('LLEN', list)
+    local share = length < room and length or room
+    if length > 1 then
+        live = live or call('ZCOUNT', KEYS[1], '(' .. now, '+inf')
+        share = math.min(share, math.ceil(length / live))
     end
-    local share = math.min(room, length > 1 and math.ceil(length / live) or length)
     left = left + length
-    local id = string.format('rb1 id=%s-', ARGV[2])
-    local fields = string.format(' queue=%s deliveries=0 at=%.0f\n', queue, now)
+    local id, fields
+    if share > 0 then
+        id = 'rb1 id=' .. ARGV[2] .. '-'
+        fields = ' queue=' .. queue .. ' deliveries=0 at=' .. now .. '\n'
+    end
     while share > 0 and bytes < MAX_BYTES do
-        local texts = redis.call('LPOP', KEYS[k], math.min(share, CHUNK))
-        for _, text in ipairs(texts) do
-            local digits = string.format('%d', number)
+        local texts = call('LPOP', list, share < CHUNK and share or CHUNK)
+        for i = 1, #texts do
+            local text, digits = texts[i], '' .. number
             if is_queue or string.sub(text, 1, 4) ~= 'rb1 ' then
                 text = id .. digits .. fields .. text
             end
-            if any_cancelled then
+            if look_for_ids then
                 look_for_ids(text)
             end
             held[2 * count + 1] = digits
@@ -94,7 +100,7 @@ for k = 5, #KEYS do
 end
 
 if count > 0 then
-    redis.call('HSET', KEYS[2], unpack(held))
+    call('HSET', KEYS[2], unpack(held))
 end
 answer[2] = left
 return answer
