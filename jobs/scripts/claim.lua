@@ -43,7 +43,9 @@ if paused[1] then
     end
 end
 
-if call('EXISTS', KEYS[3]) == 1 then
+-- A script is not undone where it fails, and what it took by then would be gone: so what
+-- may be of another type is asked before, or its errors are caught.
+if call('ZCARD', KEYS[3]) > 0 then
     local look_up = function(id)
         if call('ZSCORE', KEYS[3], id) then
             cancelled[#cancelled + 1] = id
@@ -64,7 +66,11 @@ end
 for k = 5, #KEYS do
     local list, is_queue = KEYS[k], k % 2 == 0
     local queue = ARGV[is_queue and k / 2 + 2 or (k + 5) / 2]
-    local length = is_paused and is_paused['queue:' .. queue] and 0 or call('LLEN', list)
+    local length = is_paused and is_paused['queue:' .. queue] and 0
+        or redis.pcall('LLEN', list)
+    if type(length) == 'table' then
+        length = 0 -- no list: whoever waits for it hears that
+    end
     local share = length < room and length or room
     if length > 1 then
         live = live or call('ZCOUNT', KEYS[1], '(' .. now, '+inf')

@@ -6,10 +6,10 @@
 --
 -- The retry key is made from ARGV, since the envelope names its queue; it shares the
 -- prefix, and so the hash slot, of KEYS.
-if redis.call('ZREM', KEYS[1], ARGV[2]) == 0 then
+if not redis.call('ZSCORE', KEYS[1], ARGV[2]) then
     return 0
 end
 local fields = string.match(ARGV[2], '^rb1([^\n]*)') or ''
 local queue = string.match(fields, ' queue=([^ ]+)') or 'default'
 redis.call('RPUSH', ARGV[1] .. queue, ARGV[2])
-return 1
+return redis.call('ZREM', KEYS[1], ARGV[2])

@@ -187,3 +187,14 @@ def test_a_key_of_another_type_loses_no_job(redis, service, worker, key):
     redis.client.delete(f"ringback:{key}")
     done(redis, "c1")
     done(redis, "c2")
+
+
+def test_the_dead_stay_where_they_can_not_be_queued(redis, service, worker, ringback):
+    worker()
+    redis.push("garbage")
+    wait_until(lambda: redis.client.zcard("ringback:dead") == 1)
+    for key in ("queue", "retry"):
+        redis.client.set(f"ringback:{key}:default", "x")
+    assert ringback("dead", "retry", "--all").returncode == 1
+    assert redis.client.zcard("ringback:dead") == 1
+    redis.client.delete("ringback:queue:default", "ringback:retry:default")
