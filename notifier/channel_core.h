@@ -135,9 +135,12 @@ void rb_deliver_entry(struct rb_group *group, const struct rb_entry *entry);
 /* One that is built. history: as above; else a full member gets it all the same. */
 void rb_deliver_event(struct rb_group *group, struct rb_delivery *delivery, bool history);
 void rb_deliver_raw(struct rb_group *group, struct rb_text payload);
-/* What lies between the group's place and `resume` is lost; its place moves there. */
+/* What lies between the group's place and `resume` is lost; its place moves there.
+ * terminal: the last of what is lost is known to have been. */
 void rb_deliver_gap(struct rb_group *group, struct rb_stream_id resume,
-                    const struct rb_stream_id *first);
+                    const struct rb_stream_id *first, bool terminal);
+/* Is the event terminal, as far as it says? */
+bool rb_deliver_ends(struct rb_text json);
 void rb_deliver_verified(struct rb_group *group, bool finished);
 /* The event as clients get it, in the scratch buffer, see rb_event_tell. The texts of
  * *delivery are borrowed until the next call. False when out of memory. */

@@ -55,9 +55,10 @@ void rb_deliver_event(struct rb_group *group, struct rb_delivery *delivery,
 }
 
 void rb_deliver_gap(struct rb_group *group, struct rb_stream_id resume,
-                    const struct rb_stream_id *first) {
+                    const struct rb_stream_id *first, bool terminal) {
     struct rb_channels *all = group->channel->all;
     struct rb_delivery delivery = {.kind = RB_DELIVERY_GAP,
+                                   .terminal = terminal,
                                    .id = resume,
                                    .channel = rb_channel_name(group->channel),
                                    .event = RB_TEXT("gap")};
@@ -72,6 +73,12 @@ void rb_deliver_gap(struct rb_group *group, struct rb_stream_id resume,
     delivery.json = rb_buffer_view(&all->scratch);
     rb_deliver_event(group, &delivery, false);
     rb_delivery_fini(&delivery);
+}
+
+bool rb_deliver_ends(struct rb_text json) {
+    struct rb_event_view view;
+    rb_event_peek(json, &view);
+    return view.terminal;
 }
 
 bool rb_deliver_build(struct rb_channel *channel, struct rb_stream_id id,
@@ -96,7 +103,7 @@ void rb_deliver_entry(struct rb_group *group, const struct rb_entry *entry) {
     struct rb_delivery delivery;
     if (entry->json.len > all->limits.max_message) {
         all->stats.oversize++;
-        rb_deliver_gap(group, entry->id, NULL);
+        rb_deliver_gap(group, entry->id, NULL, rb_deliver_ends(entry->json));
     } else if (rb_deliver_build(group->channel, entry->id, entry->json, entry->has_prev,
                                 &delivery)) {
         rb_deliver_event(group, &delivery, true);

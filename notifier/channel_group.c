@@ -2,7 +2,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "jobs/event.h"
 #include "notifier/channel_core.h"
 
 #define FIRST_PAGE 8 /* of who knows how large events */
@@ -135,7 +134,7 @@ static void cover_tip_asked(struct rb_group *group) {
     if (!group->at.set)
         group->at = *tip;
     else if (rb_stream_id_compare(group->at.id, tip->id) < 0)
-        rb_deliver_gap(group, tip->id, NULL);
+        rb_deliver_gap(group, tip->id, NULL, tip->terminal);
 }
 
 /* The group has read to the stream's end; group->busy is held. */
@@ -185,12 +184,6 @@ void rb_group_begin(struct rb_group *group) {
     rb_group_drop_empty(group);
 }
 
-static bool terminal(struct rb_text json) {
-    struct rb_event_view view;
-    rb_event_peek(json, &view);
-    return view.terminal;
-}
-
 static struct rb_stream_id before(struct rb_stream_id id) {
     if (id.seq > 0)
         return (struct rb_stream_id){id.ms, id.seq - 1};
@@ -204,27 +197,29 @@ static size_t verify(struct rb_group *group, const struct rb_page *page) {
     const struct rb_entry *first = page->count > 0 ? &page->entries[0] : NULL;
     group->verify = false;
     if (first && rb_stream_id_compare(first->id, at) == 0) {
-        group->at.terminal = first->has_json && terminal(first->json);
+        group->at.terminal = first->has_json && rb_deliver_ends(first->json);
         rb_deliver_verified(group, group->at.terminal);
         return 1;
     }
-    struct rb_stream_id resume = {0};
+    struct rb_place resume = {0};
     if (first) {
         /* Right before one that knows of none is also where its own gap let off. */
-        resume = first->has_prev ? first->prev : before(first->id);
+        resume.id = first->has_prev ? first->prev : before(first->id);
     } else {
         /* The stream has expired; its last id may be known still. */
         if (page->last_known)
-            resume = page->last;
-        if (group->tip_asked.set && rb_stream_id_compare(group->tip_asked.id, resume) > 0)
-            resume = group->tip_asked.id;
+            resume = (struct rb_place){.id = page->last, .terminal = page->last_terminal};
+        if (group->tip_asked.set &&
+            rb_stream_id_compare(group->tip_asked.id, resume.id) > 0)
+            resume = group->tip_asked;
     }
-    bool kept = rb_stream_id_compare(resume, at) == 0;
+    int missed = rb_stream_id_compare(resume.id, at);
     if (!first)
-        group->at.terminal = kept && page->last_known && page->last_terminal;
+        group->at.terminal = missed == 0 && resume.terminal;
     rb_deliver_verified(group, group->at.terminal);
-    if (!kept)
-        rb_deliver_gap(group, resume, first ? &first->id : NULL);
+    if (missed != 0)
+        rb_deliver_gap(group, resume.id, first ? &first->id : NULL,
+                       missed > 0 && resume.terminal);
     return 0;
 }
 
@@ -258,7 +253,7 @@ static void take_page(struct rb_group *group, const struct rb_page *page) {
     for (; i < page->count && !TAILQ_EMPTY(&group->members); i++) {
         const struct rb_entry *entry = &page->entries[i];
         if (breaks_off(group, entry))
-            rb_deliver_gap(group, entry->prev, &entry->id);
+            rb_deliver_gap(group, entry->prev, &entry->id, false);
         if (entry->has_json)
             rb_deliver_entry(group, entry);
         else

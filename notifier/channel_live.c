@@ -189,7 +189,7 @@ static void take_next(struct rb_channel *channel, struct rb_stream_id prev,
     if (json.len > all->limits.max_message) {
         all->stats.oversize++;
         rb_recents_drop(channel);
-        rb_deliver_gap(&channel->live, id, NULL);
+        rb_deliver_gap(&channel->live, id, NULL, rb_deliver_ends(json));
     } else if (rb_deliver_build(channel, id, json, true, &delivery)) {
         if (rb_recents_wanted(channel))
             keep(channel, prev, &delivery);
@@ -223,7 +223,8 @@ static void take_event(struct rb_channel *channel, struct rb_stream_id prev,
         take_next(channel, prev, id, json);
     else
         rb_recents_drop(channel); /* it is read from the stream, in its place */
-    *tip = (struct rb_place){.set = true, .id = id, .terminal = linked && tip->terminal};
+    bool ends = linked ? tip->terminal : rb_deliver_ends(json);
+    *tip = (struct rb_place){.set = true, .id = id, .terminal = ends};
     if (!LIST_EMPTY(&channel->readers))
         go_on(channel);
 }

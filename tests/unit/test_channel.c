@@ -122,6 +122,30 @@ static void expired_and_missed(void **state) {
     leave(&a);
 }
 
+/* Who waits for the end need not go on when it is what is lost, nor be asked to wait when
+ * he comes back from there. */
+static void expired_and_missed_the_end(void **state) {
+    struct listener a = {.full = false}, b = {.full = false};
+    (void)state;
+    come(&a, "5-0");
+    confirm();
+    page("", false, "9-0!");
+    assert_heard(&a,
+                 "verified gap:9-0! {\"id\":\"9-0\",\"channel\":\"c\",\"event\":\"gap\","
+                 "\"at\":1700000000000,\"since\":\"5-0\",\"first\":null} live ");
+    come(&b, "9-0");
+    assert_heard(&b, "finished ");
+    leave(&b);
+    /* A failover that took events back may have taken a beginning, too. */
+    leave(&a);
+    come(&a, "10-0");
+    page("", false, "9-0!");
+    assert_heard(&a,
+                 "verified gap:9-0 {\"id\":\"9-0\",\"channel\":\"c\",\"event\":\"gap\","
+                 "\"at\":1700000000000,\"since\":\"10-0\",\"first\":null} live ");
+    leave(&a);
+}
+
 static void a_failover_took_events_back(void **state) {
     struct listener a = {.full = false};
     (void)state;
@@ -258,6 +282,7 @@ int main(void) {
         TEST(expired_and_nothing_missed),
         TEST(expired_after_the_end),
         TEST(expired_and_missed),
+        TEST(expired_and_missed_the_end),
         TEST(a_failover_took_events_back),
         TEST(nothing_is_known_any_more),
         TEST(the_end_was_heard_before),

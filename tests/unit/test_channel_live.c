@@ -33,6 +33,24 @@ static void an_event_too_large_is_a_gap(void **state) {
     message(big);
     assert_heard(&a, "gap:6-0 {\"id\":\"6-0\",\"channel\":\"c\",\"event\":\"gap\","
                      "\"at\":1700000000000,\"since\":\"5-0\",\"first\":null} ");
+    snprintf(big, sizeof big,
+             "6-0 7-0 {\"channel\":\"c\",\"event\":\"done\",\"data\":\"%0200d\"}", 0);
+    message(big); /* who waits for the end has nothing else to wait for */
+    assert_heard(&a, "gap:7-0! {\"id\":\"7-0\",\"channel\":\"c\",\"event\":\"gap\","
+                     "\"at\":1700000000000,\"since\":\"6-0\",\"first\":null} ");
+    leave(&a);
+}
+
+/* A publisher that does not know what was before is read; where nobody is there to read,
+ * one that comes with that event's id is told all the same that it was the end. */
+static void the_end_of_a_publisher_without_scripts(void **state) {
+    struct listener a = {.full = false};
+    (void)state;
+    begin(&a);
+    leave(&a);
+    message("6-0 6-0 " DONE);
+    come(&a, "6-0");
+    assert_heard(&a, "finished ");
     leave(&a);
 }
 
@@ -340,6 +358,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(raw_messages),
         TEST(an_event_too_large_is_a_gap),
+        TEST(the_end_of_a_publisher_without_scripts),
         TEST(foreign_entries),
         TEST(coming_back_costs_no_reading),
         TEST(nothing_is_kept_for_nobody),
