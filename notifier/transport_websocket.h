@@ -50,8 +50,8 @@ struct rb_text rb_websocket_me(const struct rb_connection *c, char room[RB_ME_LE
 /* What @session stands for, written to `room`. False: there is no session. */
 bool rb_websocket_session(const struct rb_connection *c, char room[RB_CHANNEL_MAX + 1],
                           struct rb_text *channel);
-/* It can't hear one more channel. */
-bool rb_websocket_is_full(const struct rb_connection *c);
+/* It can't hear one more channel; one that has ended makes room. */
+bool rb_websocket_is_full(struct rb_connection *c);
 
 /* websocket_enqueue.c: {"enqueue":…}, as JSON and as it came. */
 void rb_websocket_enqueue(struct rb_connection *c, const json_t *command,

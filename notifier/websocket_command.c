@@ -7,6 +7,7 @@
 #include "notifier/admit.h"
 #include "notifier/me.h"
 #include "notifier/pass.h"
+#include "notifier/transport.h"
 #include "notifier/transport_websocket.h"
 
 void rb_websocket_answer(struct rb_connection *c, const struct rb_buffer *json) {
@@ -102,11 +103,18 @@ static bool read_cursor(const json_t *since, struct rb_cursor *cursor) {
     return rb_stream_id_parse(text_of(since), &cursor->id) == RB_OK;
 }
 
-bool rb_websocket_is_full(const struct rb_connection *c) {
+bool rb_websocket_is_full(struct rb_connection *c) {
     size_t count = 0;
-    for (const struct rb_subscription *s = c->subscriptions; s; s = s->sibling)
+    struct rb_subscription *ended = NULL;
+    for (struct rb_subscription *s = c->subscriptions; s; s = s->sibling) {
         count++;
-    return count >= RB_WAIT_CHANNELS;
+        ended = s->mark & RB_MARK_DONE ? s : ended;
+    }
+    if (count < RB_WAIT_CHANNELS)
+        return false;
+    if (ended)
+        rb_connection_unsubscribe(c, ended);
+    return !ended;
 }
 
 /* What it is called in the answer: a private channel by its name, which is how the client
@@ -157,8 +165,10 @@ static void unsubscribe(struct rb_connection *c, struct rb_text name) {
     struct rb_subscription *s = rb_connection_find(c, channel);
     /* The answer comes first: the channel's name may go with its last subscription. */
     confirm(c, "unsubscribed", called(name, channel));
-    if (s && !c->doomed)
-        rb_connection_unsubscribe(c, s);
+    if (!s || c->doomed)
+        return;
+    rb_connection_unsubscribe(c, s);
+    rb_connection_touch(c); /* all that are left may have ended */
 }
 
 /* {"token":…}: another one before the old one ends. */

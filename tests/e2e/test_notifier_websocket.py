@@ -83,6 +83,24 @@ def test_subscribe_and_unsubscribe(redis, notifier):
     assert client.event()["data"] == 4
 
 
+def test_channels_that_have_ended_take_no_place(redis, notifier):
+    names = [f"c{n}" for n in range(16)]
+    client = WebSocket(notifier().url, ",".join(names), "?until=done")
+    for name in names[1:]:
+        redis.publish(name, {"event": "done"})
+        assert client.event()["channel"] == name
+    for name in ("d", "e"):
+        client.send_json({"subscribe": name})
+        assert client.event() == {"subscribed": name}
+        tick(redis, name, 1)
+        assert client.event()["channel"] == name
+    # When those are given up that have not ended nothing is left to wait for.
+    for name in ("c0", "d", "e"):
+        client.send_json({"unsubscribe": name})
+        assert client.event() == {"unsubscribed": name}
+    assert client.close_code() == 1000
+
+
 def test_sixteen_channels(redis, notifier):
     client = WebSocket(notifier().url, "c0")
     for n in range(1, 16):
