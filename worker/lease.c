@@ -125,12 +125,13 @@ bool rb_lease_is_fenced(struct rb_worker *w, unsigned generation,
         return false;
     if (generation != lease->generation)
         return true; /* an echo of a lease that is over already */
-    int64_t lost = w->flights.count;
+    int64_t lost = 0;
     for (int state = 0; state < RB_FLIGHT_LANDED; state++)
-        while (!TAILQ_EMPTY(&w->flights.in[state]))
+        for (; !TAILQ_EMPTY(&w->flights.in[state]); lost++)
             rb_flight_drop(TAILQ_FIRST(&w->flights.in[state]));
     rb_held_forget(w);
     rb_stats_add(w->stats, RB_STAT_FENCED, 1);
+    rb_stats_add(w->stats, RB_STAT_THROWN_AWAY, lost);
     rb_log(RB_LOG_WARN, "worker.fenced", RB_S("worker", lease->id),
            RB_I("thrown_away", lost));
     w->ready = false;

@@ -1,11 +1,13 @@
 """Workers die, freeze and lose Redis: every job still has exactly one end."""
 
 import json
+import re
 import signal
 import time
+import urllib.request
 
 import pytest
-from peers.process import patience, wait_until
+from peers.process import free_port, patience, wait_until
 from peers.redis_proxy import RedisProxy
 
 
@@ -116,7 +118,8 @@ def test_a_great_many_held_are_reaped_in_portions(redis, service, worker):
 
 def test_a_frozen_worker_is_fenced(redis, service, worker):
     service.define("quote", "/?gate=g")
-    frozen = worker(lease="1s")
+    port = free_port()
+    frozen = worker(lease="1s", metrics=f"127.0.0.1:{port}")
     redis.push(*(quote(f"c{n}", id=f"job-{n}") for n in range(100)))
     service.wait_open(100)
     before = workers(redis)
@@ -134,6 +137,12 @@ def test_a_frozen_worker_is_fenced(redis, service, worker):
     redis.push(*(quote(f"d{n}") for n in range(50)))  # both work on
     wait_until(lambda: all(redis.terminal(f"d{n}") for n in range(50)))
     assert not other.lines("worker.fenced")
+    nothing_held(redis)
+    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
+    told = {name: int(value) for name, value in re.findall(r"^ringback_worker_(\w+) (\d+)$", page, re.M)}
+    ended = sum(map(int, re.findall(r"^ringback_worker_jobs_total{.*} (\d+)$", page, re.M)))
+    assert told["thrown_away_total"] == 100
+    assert told["claimed_total"] == ended + told["thrown_away_total"] + told["given_back_total"]
 
 
 def test_a_frozen_worker_that_has_results(redis, service, worker):
