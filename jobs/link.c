@@ -3,12 +3,12 @@
  * refusal never comes from inside rb_link_call. */
 #include "jobs/link.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "config/clock.h"
 #include "jobs/redis_command.h"
 #include "jobs/redis_connection.h"
+#include "jobs/redis_output.h"
 
 #define FIRST_ROOM 1024 /* a power of two */
 #define KEPT_ROOM 16384 /* a queue that grew beyond is given back when empty */
@@ -16,21 +16,14 @@
 #define PIECE_BYTES 4096 /* of commands, some ten publications: Redis may begin */
 #define EVALSHA_FRAME 96 /* "*n", EVALSHA and the digest, with their framing */
 
-/* A script call that may have to be said again with the script's source: the number of
- * keys, the keys and the arguments, as they are sent. */
-struct script_call {
-    const struct rb_script *script;
-    size_t argc; /* of the whole command */
-    size_t len;
-    char tail[];
-};
-
 struct owed {
     rb_link_reply_fn *fn;
     void *ctx;
     int64_t deadline_ms;
-    struct script_call *call; /* NULL: no script, or its second round */
-    enum rb_status status;    /* of what was refused */
+    const struct rb_script *script; /* NULL: none, or its second round */
+    size_t argc;                    /* of its whole command */
+    size_t said;                    /* bytes of its call in link->said */
+    enum rb_status status;          /* of what was refused */
 };
 
 /* A ring; room is a power of two. */
@@ -46,6 +39,9 @@ struct rb_link {
     struct rb_link_options options;
     struct queue sent;
     struct queue refused;
+    /* For those in `sent` that may have to be said again with their script's source: the
+     * number of keys, the keys and the arguments, as they were written. */
+    struct rb_redis_output said;
     int64_t alarm_ms; /* not after the earliest deadline in `sent` */
     bool doomed;
 };
@@ -86,15 +82,12 @@ static bool queue_pop(struct queue *q, struct owed *owed) {
 
 static void answer(const struct owed *owed, enum rb_status status,
                    const struct redisReply *reply) {
-    free(owed->call);
     if (owed->fn)
         owed->fn(owed->ctx, status, reply);
 }
 
 static void refuse(struct rb_link *link, const struct owed *owed, enum rb_status status) {
     struct owed later = *owed;
-    free(later.call);
-    later.call = NULL;
     later.status = status;
     if (!later.fn)
         return;
@@ -151,46 +144,50 @@ void rb_link_call(struct rb_link *link, int64_t timeout_ms, rb_link_reply_fn *fn
         refuse(link, &owed, status);
 }
 
-static struct script_call *new_script_call(const struct rb_script *script,
-                                           size_t key_count, const struct rb_text *keys,
-                                           size_t arg_count, const struct rb_text *args) {
-    char digits[24];
-    size_t bytes = RB_REDIS_FRAME + sizeof digits;
+/* verb is EVALSHA or EVAL, what the digest or the source. */
+static enum rb_status write_script_call(struct rb_link *link, const struct owed *owed,
+                                        struct rb_text verb, struct rb_text what,
+                                        const char *said) {
+    enum rb_status status;
+    struct rb_buffer *out = rb_redis_connection_output(link->connection);
+    char *start = rb_redis_reserve(out, EVALSHA_FRAME + what.len + owed->said, &status);
+    if (!start)
+        return written(status);
+    char *to = rb_redis_put_array(start, owed->argc);
+    to = rb_redis_put_bulk(to, verb);
+    to = rb_redis_put_bulk(to, what);
+    memcpy(to, said, owed->said);
+    to += owed->said;
+    rb_buffer_commit(out, (size_t)(to - start));
+    return RB_OK;
+}
+
+/* Says it, and keeps what was said. */
+static enum rb_status say(struct rb_link *link, struct owed *owed, size_t key_count,
+                          const struct rb_text *keys, size_t arg_count,
+                          const struct rb_text *args) {
+    struct rb_buffer *kept = &link->said.bytes;
+    size_t bytes = RB_REDIS_FRAME + RB_REDIS_DIGITS;
+    enum rb_status status;
     for (size_t i = 0; i < key_count; i++)
         bytes += RB_REDIS_FRAME + keys[i].len;
     for (size_t i = 0; i < arg_count; i++)
         bytes += RB_REDIS_FRAME + args[i].len;
-    struct script_call *call = malloc(sizeof *call + bytes);
-    if (!call)
-        return NULL;
-    call->script = script;
-    call->argc = 3 + key_count + arg_count;
-    int len = snprintf(digits, sizeof digits, "%zu", key_count);
-    char *to = rb_redis_put_bulk(call->tail, rb_text(digits, (size_t)len));
+    char *said = rb_redis_reserve(kept, bytes, &status);
+    if (!said)
+        return written(status);
+    char *to = rb_redis_put_number(said, key_count);
     for (size_t i = 0; i < key_count; i++)
         to = rb_redis_put_bulk(to, keys[i]);
     for (size_t i = 0; i < arg_count; i++)
         to = rb_redis_put_bulk(to, args[i]);
-    call->len = (size_t)(to - call->tail);
-    return call;
-}
-
-/* verb is EVALSHA or EVAL, what the digest or the source. */
-static enum rb_status write_script_call(struct rb_link *link,
-                                        const struct script_call *call,
-                                        struct rb_text verb, struct rb_text what) {
-    enum rb_status status;
-    struct rb_buffer *out = rb_redis_connection_output(link->connection);
-    char *start = rb_redis_reserve(out, EVALSHA_FRAME + what.len + call->len, &status);
-    if (!start)
-        return written(status);
-    char *to = rb_redis_put_array(start, call->argc);
-    to = rb_redis_put_bulk(to, verb);
-    to = rb_redis_put_bulk(to, what);
-    memcpy(to, call->tail, call->len);
-    to += call->len;
-    rb_buffer_commit(out, (size_t)(to - start));
-    return RB_OK;
+    owed->argc = 3 + key_count + arg_count;
+    owed->said = (size_t)(to - said);
+    status = write_script_call(link, owed, RB_TEXT("EVALSHA"),
+                               rb_text(owed->script->sha1, 40), said);
+    if (status == RB_OK)
+        rb_buffer_commit(kept, owed->said);
+    return status;
 }
 
 void rb_link_script(struct rb_link *link, const struct rb_script *script,
@@ -203,14 +200,13 @@ void rb_link_script_within(struct rb_link *link, int64_t timeout_ms,
                            const struct rb_script *script, size_t key_count,
                            const struct rb_text *keys, size_t arg_count,
                            const struct rb_text *args, rb_link_reply_fn *fn, void *ctx) {
-    struct owed owed = {.fn = fn, .ctx = ctx, .deadline_ms = deadline(link, timeout_ms)};
+    struct owed owed = {.fn = fn,
+                        .ctx = ctx,
+                        .deadline_ms = deadline(link, timeout_ms),
+                        .script = script};
     enum rb_status status = ready(link);
-    if (status == RB_OK) {
-        owed.call = new_script_call(script, key_count, keys, arg_count, args);
-        status = owed.call ? write_script_call(link, owed.call, RB_TEXT("EVALSHA"),
-                                               rb_text(script->sha1, 40))
-                           : RB_NOMEM;
-    }
+    if (status == RB_OK)
+        status = say(link, &owed, key_count, keys, arg_count, args);
     if (status == RB_OK)
         await(link, &owed);
     else
@@ -219,18 +215,19 @@ void rb_link_script_within(struct rb_link *link, int64_t timeout_ms,
 
 /* The script is not there yet, so nothing was done: said again, with the source. */
 static void repeat_with_source(struct rb_link *link, struct owed *owed) {
-    const struct script_call *call = owed->call;
+    const struct rb_script *script = owed->script;
     enum rb_status status = ready(link);
     if (status == RB_OK)
-        status = write_script_call(link, call, RB_TEXT("EVAL"),
-                                   rb_text(call->script->source, call->script->len));
-    if (status != RB_OK) {
+        status = write_script_call(link, owed, RB_TEXT("EVAL"),
+                                   rb_text(script->source, script->len),
+                                   link->said.bytes.at + link->said.written);
+    rb_redis_output_drop(&link->said, owed->said);
+    owed->script = NULL;
+    owed->said = 0;
+    if (status == RB_OK)
+        await(link, owed);
+    else
         refuse(link, owed, status);
-        return;
-    }
-    free(owed->call);
-    owed->call = NULL;
-    await(link, owed);
 }
 
 static void on_up(void *owner) {
@@ -244,6 +241,7 @@ static void on_down(void *owner) {
     struct rb_link *link = owner;
     struct owed owed;
     int64_t now_ms = rb_clock_ms();
+    rb_redis_output_fini(&link->said);
     while (!link->doomed && queue_pop(&link->sent, &owed))
         answer(&owed, owed.deadline_ms <= now_ms ? RB_TIMEOUT : RB_UNAVAILABLE, NULL);
     if (!link->doomed && link->options.on_state)
@@ -276,10 +274,12 @@ static void on_reply(void *owner, const struct redisReply *reply) {
                                   error ? reply->str : "an answer nobody asked for");
         return;
     }
-    if (owed.call && is_noscript(reply))
+    if (owed.script && is_noscript(reply)) {
         repeat_with_source(link, &owed);
-    else
+    } else {
+        rb_redis_output_drop(&link->said, owed.said);
         answer(&owed, error ? RB_REFUSED : RB_OK, reply);
+    }
     if (error && !link->doomed && rb_text_is(rb_link_error_code(reply->str), "READONLY"))
         rb_redis_connection_break(link->connection, reply->str);
 }
@@ -337,6 +337,8 @@ struct rb_link *rb_link_new(struct ev_loop *loop, const struct rb_link_options *
         return NULL;
     link->options = *options;
     link->alarm_ms = INT64_MAX;
+    /* What is written but not answered comes on top of what is not. */
+    rb_redis_output_init(&link->said, 2 * (size_t)RB_REDIS_OUTPUT_MAX);
     const struct rb_redis_connection_options connection = {
         .address = options->address,
         .name = options->name,
@@ -364,6 +366,7 @@ void rb_link_free(struct rb_link *link) {
         answer(&owed, RB_CANCELLED, NULL);
     free(link->sent.at);
     free(link->refused.at);
+    rb_redis_output_fini(&link->said);
     link->sent = link->refused = (struct queue){0};
     rb_redis_connection_free(link->connection, link);
 }

@@ -1,19 +1,29 @@
 /* Commands as Redis reads them. */
 #include "jobs/redis_command.h"
 
-static char *put_count(char *to, char mark, size_t count) {
-    char digits[20];
+/* Most counts have one digit or two. */
+static char *put_digits(char *to, size_t count) {
+    char digits[RB_REDIS_DIGITS];
     size_t at = sizeof digits;
-    do {
+    for (; count >= 100; count /= 10)
         digits[--at] = (char)('0' + count % 10);
-        count /= 10;
-    } while (count > 0);
-    *to++ = mark;
-    memcpy(to, digits + at, sizeof digits - at);
-    to += sizeof digits - at;
-    *to++ = '\r';
-    *to++ = '\n';
+    if (count >= 10)
+        *to++ = (char)('0' + count / 10);
+    *to++ = (char)('0' + count % 10);
+    while (at < sizeof digits)
+        *to++ = digits[at++];
     return to;
+}
+
+static char *put_end(char *to) {
+    to[0] = '\r';
+    to[1] = '\n';
+    return to + 2;
+}
+
+static char *put_count(char *to, char mark, size_t count) {
+    *to++ = mark;
+    return put_end(put_digits(to, count));
 }
 
 char *rb_redis_put_array(char *to, size_t count) { return put_count(to, '*', count); }
@@ -22,10 +32,13 @@ char *rb_redis_put_bulk(char *to, struct rb_text text) {
     to = put_count(to, '$', text.len);
     if (text.len > 0)
         memcpy(to, text.at, text.len);
-    to += text.len;
-    *to++ = '\r';
-    *to++ = '\n';
-    return to;
+    return put_end(to + text.len);
+}
+
+char *rb_redis_put_number(char *to, size_t number) {
+    char digits[RB_REDIS_DIGITS];
+    return rb_redis_put_bulk(
+        to, rb_text(digits, (size_t)(put_digits(digits, number) - digits)));
 }
 
 char *rb_redis_reserve(struct rb_buffer *out, size_t len, enum rb_status *status) {

@@ -16,8 +16,9 @@ void rb_redis_output_fini(struct rb_redis_output *out) {
     out->written = 0;
 }
 
-/* What is written is dropped from the front only when that is worth moving the rest. */
-static void drop_written(struct rb_redis_output *out) {
+/* What is written stays at the front until that is worth moving the rest. */
+void rb_redis_output_drop(struct rb_redis_output *out, size_t len) {
+    out->written += len;
     size_t left = rb_redis_output_left(out);
     if (left > 0 && out->written <= out->bytes.len / 2)
         return;
@@ -40,6 +41,6 @@ int rb_redis_output_write(struct rb_redis_output *out, int fd) {
         else if (errno != EINTR)
             error = errno;
     }
-    drop_written(out);
+    rb_redis_output_drop(out, 0);
     return error;
 }

@@ -20,6 +20,9 @@ static inline size_t rb_redis_output_left(const struct rb_redis_output *out) {
     return out->bytes.len - out->written;
 }
 
+/* Drops so many of the bytes that are left, from the front. */
+void rb_redis_output_drop(struct rb_redis_output *out, size_t len);
+
 /* Writes what the socket takes. 0 when that was all, else errno: EAGAIN when it takes no
  * more for now. */
 int rb_redis_output_write(struct rb_redis_output *out, int fd);

@@ -31,6 +31,25 @@ static void test_the_frame_is_wide_enough(void **state) {
     assert_int_equal(end - bulk, 8 + 10000 + 2);
 }
 
+static void test_numbers(void **state) {
+    static const struct {
+        size_t number;
+        const char *bytes;
+    } cases[] = {
+        {0, "$1\r\n0\r\n"},       {9, "$1\r\n9\r\n"},         {10, "$2\r\n10\r\n"},
+        {99, "$2\r\n99\r\n"},     {100, "$3\r\n100\r\n"},     {101, "$3\r\n101\r\n"},
+        {1000, "$4\r\n1000\r\n"}, {98765, "$5\r\n98765\r\n"},
+    };
+    char to[RB_REDIS_FRAME + RB_REDIS_DIGITS];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *end = rb_redis_put_number(to, cases[i].number);
+        assert_int_equal(end - to, strlen(cases[i].bytes));
+        assert_memory_equal(to, cases[i].bytes, strlen(cases[i].bytes));
+    }
+    assert_true(rb_redis_put_number(to, SIZE_MAX) <= to + sizeof to);
+}
+
 static void test_what_does_not_fit_leaves_no_trace(void **state) {
     struct rb_buffer out;
     char big[200];
@@ -52,6 +71,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_the_frame_is_wide_enough),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_what_does_not_fit_leaves_no_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
