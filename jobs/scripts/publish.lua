@@ -50,16 +50,17 @@ if once then
 end
 
 -- Who set a marker set the last id with it.
-local before = call('HGET', meta, 'last')
-local last = before
-if before then
-    local out = job ~= '' and call('HGET', meta, marker)
-    if out then
-        return out
+local before, last
+if call('EXISTS', stream, meta) > 0 then
+    local known = call('HMGET', meta, 'last', marker)
+    before, last = known[1], known[1]
+    if known[2] and job ~= '' then
+        return known[2]
     end
-elseif call('EXISTS', stream) == 1 then
-    local newest = call('XREVRANGE', stream, '+', '-', 'COUNT', '1')
-    last = newest[1] and newest[1][1]
+    if not before then
+        local newest = call('XREVRANGE', stream, '+', '-', 'COUNT', '1')
+        last = newest[1] and newest[1][1]
+    end
 end
 last = last or '0-0'
 
