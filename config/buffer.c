@@ -26,7 +26,15 @@ void rb_buffer_clear(struct rb_buffer *b) {
         b->at[0] = '\0';
 }
 
+/* Whether so many bytes fit without another look at the ceiling: the room is within it.
+ */
+static bool fits(const struct rb_buffer *b, size_t len) {
+    return b->status == RB_OK && len < b->room - b->len;
+}
+
 char *rb_buffer_reserve(struct rb_buffer *b, size_t len) {
+    if (fits(b, len))
+        return b->at + b->len;
     if (b->status != RB_OK)
         return NULL;
     if (len > b->limit - b->len) {
@@ -75,7 +83,14 @@ void rb_buffer_string(struct rb_buffer *b, const char *string) {
     rb_buffer_add(b, string, strlen(string));
 }
 
-void rb_buffer_char(struct rb_buffer *b, char c) { rb_buffer_add(b, &c, 1); }
+void rb_buffer_char(struct rb_buffer *b, char c) {
+    if (!fits(b, 1)) {
+        rb_buffer_add(b, &c, 1);
+        return;
+    }
+    b->at[b->len++] = c;
+    b->at[b->len] = '\0';
+}
 
 static void add_number(struct rb_buffer *b, bool negative, uint64_t value) {
     char digits[21];
