@@ -57,7 +57,7 @@ def shots(browser, name):
 def test_the_list(apps, browser):
     browser.get(apps().url)
     links = browser.driver.find_elements("css selector", ".grid a")
-    assert len(links) == 6
+    assert len(links) == 7
     shots(browser, "examples-list")
     for url in [link.get_attribute("href") for link in links]:
         browser.get(url)
@@ -192,6 +192,20 @@ def test_orders_in_two_tabs(apps, browser):
     browser.driver.delete_all_cookies()
     browser.get(app.url + "orders/")
     assert "There are none yet" in browser.text("main") and browser.count("#orders h2") == 0
+    assert browser.complaints() == []
+
+
+def test_ticker(apps, browser):
+    app = apps(delay="0.3-0.6")
+    browser.get(app.url + "ticker/")
+    for symbol in ("NOVA", "ALBA", "x1"):
+        fill(browser, "input", symbol)
+        click(browser, "button")
+    until(browser, "tbody", "Novatek Optics")
+    until(browser, "tbody", "Alba Shipping")
+    assert browser.text("tbody").count("EUR") == 2 and "symbol" in browser.text("td.bad")
+    assert len(app.redis.client.keys("ringback:ch:{me:*}")) == 1, "one channel for all questions"
+    shots(browser, "ticker")
     assert browser.complaints() == []
 
 

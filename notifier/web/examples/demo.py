@@ -136,7 +136,7 @@ class Demo:
                          "admin": [f"127.0.0.1:{self.admin_port}"],
                          "origins": [f"http://127.0.0.1:{self.page_port}",
                                      f"http://localhost:{self.page_port}"],
-                         "session_cookie": "shop", "echo": True,
+                         "session_cookie": "shop", "echo": True, "enqueue": ["stock-quote"],
                          "processes": 1, "drain_timeout": "1s"},
             "log": {"level": "debug"},
         }  # fmt: skip

@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 from ring import Ring  # noqa: E402
 
-EXAMPLES = ["broker", "hotels", "signin", "chat", "orders", "websocket"]
+EXAMPLES = ["broker", "hotels", "signin", "chat", "orders", "ticker", "websocket"]
 
 
 def load(name):

@@ -19,7 +19,8 @@ class Examples:
         for definition in EXAMPLES.glob("*/services/*.yaml"):
             service.write(definition.stem, definition.read_text().replace(":9000", f":{slow}"))
         worker()
-        self.settings = {"origins": [self.url.rstrip("/")], "session_cookie": "shop", "echo": True}
+        self.settings = {"origins": [self.url.rstrip("/")], "session_cookie": "shop", "echo": True,
+                         "enqueue": ["stock-quote"]}  # fmt: skip
         self.notifier = notifier(**self.settings)
         processes.start([sys.executable, EXAMPLES / "services.py", "--port", slow,
                          "--delay", delay, "--failures", failures], "services")  # fmt: skip
