@@ -47,6 +47,23 @@ static bool escape(struct scan *s) {
     return true;
 }
 
+/* Is any of eight bytes a control character, a quote, a backslash, or not ASCII? (What
+ * one that is borrows from its neighbour may tell of that one too, which is harmless.) */
+static bool needs_look(uint64_t bytes) {
+    const uint64_t each = UINT64_C(0x0101010101010101), high = each * 0x80;
+    uint64_t quote = bytes ^ each * '"', backslash = bytes ^ each * '\\';
+    return (bytes | (bytes - each * 0x20) | (quote - each) | (backslash - each)) & high;
+}
+
+static void skip_plain(struct scan *s) {
+    for (uint64_t bytes; (size_t)(s->end - s->at) >= sizeof bytes;
+         s->at += sizeof bytes) {
+        memcpy(&bytes, s->at, sizeof bytes);
+        if (needs_look(bytes))
+            return;
+    }
+}
+
 static bool string(struct scan *s) {
     if (!next_is(s, '"'))
         return wrong(s, "a string");
@@ -64,6 +81,7 @@ static bool string(struct scan *s) {
             return wrong(s, "no raw control character in a string");
         } else if (c < 0x80) {
             s->at++;
+            skip_plain(s);
         } else {
             size_t step = rb_text_utf8_step(rb_text(s->at, (size_t)(s->end - s->at)));
             if (step == 0)

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -244,6 +245,25 @@ static void strings(void **state) {
     assert_false(rb_json_plain_string(RB_TEXT("12"), &text));
 }
 
+/* Each byte at each place of a string that is otherwise plain: what ends it, what is not
+ * allowed, and where that is told. */
+static void each_byte_at_each_place(void **state) {
+    (void)state;
+    for (int c = 0; c < 256; c++)
+        for (size_t at = 0; at < 20; at++) {
+            char text[22] = "\"xxxxxxxxxxxxxxxxxxxx\"", wanted[32];
+            struct rb_error error = {0};
+            text[1 + at] = (char)c;
+            bool good = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+            assert_int_equal(rb_json_check(rb_text(text, sizeof text), &error) == RB_OK,
+                             good);
+            size_t place = c == '"' || c == '\\' ? at + 3 : at + 2;
+            snprintf(wanted, sizeof wanted, "at byte %zu:", place);
+            if (!good && !(c == '\\' && at == 19))
+                assert_non_null(strstr(error.text, wanted));
+        }
+}
+
 static void one_line(void **state) {
     (void)state;
     struct rb_buffer out;
@@ -258,7 +278,8 @@ int main(void) {
         cmocka_unit_test(accepts),   cmocka_unit_test(refuses),
         cmocka_unit_test(truncated), cmocka_unit_test(tells_the_place),
         cmocka_unit_test(depth),     cmocka_unit_test(walks),
-        cmocka_unit_test(strings),   cmocka_unit_test(one_line),
+        cmocka_unit_test(strings),   cmocka_unit_test(each_byte_at_each_place),
+        cmocka_unit_test(one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
