@@ -1,14 +1,16 @@
 /* Many browsers in one process: opens connections to a server, each waiting on a channel,
  * and says how many came up, what they heard, what was lost or came twice, and how late.
  *
- *     bench_clients [-t websocket|sse|poll] [-p PATH] [-o] [-r] [-f FIRST] [-m MESSAGES]
- *                   [-s SECONDS] PORT CONNECTIONS
+ *     bench_clients [-t websocket|sse|poll] [-p PATH] [-o] [-r|-a] [-f FIRST]
+ *                   [-m MESSAGES] [-s SECONDS] PORT CONNECTIONS
  *
  * Connection n asks for PATH (/wait/bench:) and 0, or with -o, on channels of their own,
  * FIRST + n. Prints a line of JSON when all wait, and another one when each has heard
  * MESSAGES, after SECONDS, or when its stdin ends. With -r also one whenever all have
- * heard one more; the rate counts the time from its publication to then. What is heard
- * should hold "n":<number> and "t":<CLOCK_MONOTONIC µs>, as bench_publisher writes it. */
+ * heard one more; the rate counts the time from its publication to then. With -a
+ * likewise, but who polls asks again only then, so that no request is in that time. What
+ * is heard should hold "n":<number> and "t":<CLOCK_MONOTONIC µs>, as bench_publisher
+ * writes it. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -105,7 +107,7 @@ static void open_one(struct bench *b, struct client *c) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     if (epoll_ctl(b->epoll, EPOLL_CTL_ADD, c->fd, &event) != 0)
         die("epoll_ctl");
-    wire_ask(b, c, NULL);
+    wire_ask(b, c);
     if (b->transport == POLL) { /* its answer is the first message */
         c->waiting = true;
         b->up++;
@@ -138,11 +140,13 @@ static uint32_t median_latest(struct bench *b) {
     return b->latest_us[messages / 2];
 }
 
-/* All have heard one more and, where they poll, asked for the next. */
+/* All have heard one more. */
 static void end_round(struct bench *b) {
     b->spent_us += b->last_us - b->begun_us;
     b->begun_us = 0;
     b->round += b->count;
+    for (size_t i = 0; b->asks_late && i < b->count; i++)
+        wire_ask(b, &b->clients[i]);
     printf("{\"heard\":%" PRIu64 "}\n", b->heard);
     fflush(stdout);
 }
@@ -161,7 +165,7 @@ static void report(struct bench *b) {
 
 static int usage(const char *name) {
     fprintf(stderr,
-            "usage: %s [-t websocket|sse|poll] [-p PATH] [-o] [-r] [-f FIRST]\n"
+            "usage: %s [-t websocket|sse|poll] [-p PATH] [-o] [-r|-a] [-f FIRST]\n"
             "       [-m MESSAGES] [-s SECONDS] PORT CONNECTIONS\n",
             name);
     return 64;
@@ -172,15 +176,15 @@ int main(int argc, char **argv) {
     uint64_t messages = 0;
     int64_t timeout_s = 60;
     bool rounds = false;
-    for (int option; (option = getopt(argc, argv, "t:p:orf:m:s:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "t:p:oraf:m:s:")) != -1;) {
         if (option == 't')
             b.transport = optarg[0] == 'w' ? WEBSOCKET : optarg[0] == 's' ? SSE : POLL;
         else if (option == 'p')
             b.path = optarg;
         else if (option == 'o')
             b.own = true;
-        else if (option == 'r')
-            rounds = true;
+        else if (option == 'r' || option == 'a')
+            rounds = true, b.asks_late = option == 'a';
         else if (option == 'f')
             b.first = strtoul(optarg, NULL, 10);
         else if (option == 'm')

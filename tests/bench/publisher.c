@@ -1,11 +1,11 @@
 /* Publishes numbered, timed messages through Redis.
  *
- *     bench_publisher REDIS_URL kept|raw CHANNELS MESSAGES BYTES [RATE] [FIRST]
+ *     bench_publisher REDIS_URL kept|raw CHANNELS MESSAGES BYTES [RATE] [FIRST] [RUN]
  *
  * kept: events with an id, as a worker publishes them (the script); raw: a plain PUBLISH
- * of the app's own. Message n goes to bench:0 … bench:CHANNELS-1 in turn, the first
- * numbered FIRST; RATE messages a second, 0 = as fast as Redis takes them. Prints one
- * line of JSON. */
+ * of the app's own. They go to bench:0 … bench:CHANNELS-1 in turn, RUN (1) in a row to
+ * each, numbered from FIRST; RATE messages a second, 0 = as fast as Redis takes them.
+ * Prints one line of JSON. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ struct bench {
     struct rb_channel_policy policy;
     struct ev_io pace;
     bool raw;
-    uint64_t channels, total, sent, done, failed, receivers, first;
+    uint64_t channels, total, sent, done, failed, receivers, first, run;
     size_t bytes;
     double rate;
     int64_t start_us;
@@ -55,10 +55,15 @@ static void on_reply(void *ctx, enum rb_status status, const struct redisReply *
     count(ctx, good, good ? reply->integer : 0);
 }
 
+static uint64_t channel_of(const struct bench *b) {
+    return b->sent / b->run % b->channels;
+}
+
 static void write_data(struct bench *b) {
+    uint64_t round = b->sent / (b->channels * b->run);
     rb_buffer_clear(&b->data);
     rb_buffer_printf(&b->data, "{\"n\":%" PRIu64 ",\"t\":%" PRId64 ",\"x\":\"",
-                     b->first + b->sent / b->channels, rb_clock_us());
+                     b->first + round * b->run + b->sent % b->run, rb_clock_us());
     while (b->data.len + 2 < b->bytes)
         rb_buffer_char(&b->data, 'x');
     rb_buffer_string(&b->data, "\"}");
@@ -66,7 +71,7 @@ static void write_data(struct bench *b) {
 
 static void publish_raw(struct bench *b) {
     char key[64];
-    snprintf(key, sizeof key, "ringback:ch:{bench:%" PRIu64 "}", b->sent % b->channels);
+    snprintf(key, sizeof key, "ringback:ch:{bench:%" PRIu64 "}", channel_of(b));
     struct rb_text argv[] = {RB_TEXT("PUBLISH"), rb_text_of(key),
                              rb_buffer_view(&b->data)};
     b->sent++;
@@ -75,7 +80,7 @@ static void publish_raw(struct bench *b) {
 
 static void publish_kept(struct bench *b) {
     char channel[32];
-    snprintf(channel, sizeof channel, "bench:%" PRIu64, b->sent % b->channels);
+    snprintf(channel, sizeof channel, "bench:%" PRIu64, channel_of(b));
     struct rb_event_head head = {.channel = rb_text_of(channel),
                                  .at = rb_clock_unix_ms()};
     rb_buffer_clear(&b->event);
@@ -139,9 +144,10 @@ static void on_state(void *ctx, bool up) {
 
 int main(int argc, char **argv) {
     if (argc < 6) {
-        fprintf(stderr,
-                "usage: %s REDIS_URL kept|raw CHANNELS MESSAGES BYTES [RATE] [FIRST]\n",
-                argv[0]);
+        fprintf(
+            stderr,
+            "usage: %s REDIS_URL kept|raw CHANNELS MESSAGES BYTES [RATE] [FIRST] [RUN]\n",
+            argv[0]);
         return 64;
     }
     struct rb_redis_address address;
@@ -162,7 +168,8 @@ int main(int argc, char **argv) {
                       .total = strtoul(argv[4], NULL, 10),
                       .bytes = strtoul(argv[5], NULL, 10),
                       .rate = argc > 6 ? strtod(argv[6], NULL) : 0,
-                      .first = argc > 7 ? strtoul(argv[7], NULL, 10) : 0};
+                      .first = argc > 7 ? strtoul(argv[7], NULL, 10) : 0,
+                      .run = argc > 8 ? strtoul(argv[8], NULL, 10) : 1};
     rb_buffer_init(&b.event, 1 << 20);
     rb_buffer_init(&b.data, 1 << 20);
     struct rb_link_options options = {.address = &address,

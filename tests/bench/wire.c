@@ -40,7 +40,7 @@ static void send_all(struct bench *b, struct client *c, const char *at, size_t l
         b->broken++;
 }
 
-void wire_ask(struct bench *b, struct client *c, const char *since) {
+void wire_ask(struct bench *b, struct client *c) {
     char head[512];
     const char *more = "";
     if (b->transport == WEBSOCKET)
@@ -52,7 +52,7 @@ void wire_ask(struct bench *b, struct client *c, const char *since) {
     size_t number = b->own ? b->first + (size_t)(c - b->clients) : 0;
     int len =
         snprintf(head, sizeof head, "GET %s%zu%s%s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n",
-                 b->path, number, since ? "?since=" : "", since ? since : "", more);
+                 b->path, number, c->cursor[0] ? "?since=" : "", c->cursor, more);
     send_all(b, c, head, (size_t)len);
 }
 
@@ -95,7 +95,6 @@ static size_t take_line(struct bench *b, struct client *c, const char *at, size_
 }
 
 static size_t take_answer(struct bench *b, struct client *c, const char *at, size_t len) {
-    char cursor[64] = "";
     const char *head_end = memmem(at, len, "\r\n\r\n", 4);
     if (!head_end)
         return 0;
@@ -113,8 +112,9 @@ static size_t take_answer(struct bench *b, struct client *c, const char *at, siz
     }
     const char *tail = memmem(at + head, (size_t)body, "\"cursor\":\"", 10);
     if (tail)
-        sscanf(tail + 10, "%60[0-9-]", cursor);
-    wire_ask(b, c, cursor[0] ? cursor : NULL);
+        sscanf(tail + 10, "%43[0-9-]", c->cursor);
+    if (!b->asks_late)
+        wire_ask(b, c);
     return head + (size_t)body;
 }
 

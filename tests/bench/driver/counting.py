@@ -65,7 +65,7 @@ def of_polls(count):
         server = servers.ringback(stage, under=callgrind())
         each = count // CLIENTS
         clients = stage.clients(
-            server, CLIENTS, messages=each, transport="poll", rounds=True
+            server, CLIENTS, messages=each, transport="poll", rounds="r"
         )
         clients.wait_ready()
         publish_rounds(server, clients, CLIENTS, each, "kept")

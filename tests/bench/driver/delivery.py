@@ -14,30 +14,27 @@ def settle():
     time.sleep(0.5)
 
 
-def publish_rounds(server, clients, channels, each, kind):
+def publish_rounds(server, clients, channels, each, kind, pause_s=0.05):
     """The next message to all when all have had the last and wait again: a raw one is not
     kept for a poll that is still on its way."""
     for number in range(each):
         server.publish(kind, channels, channels, SIZE, 0, number)
         clients.wait_heard((number + 1) * channels)
-        time.sleep(0.05)
+        time.sleep(pause_s)
 
 
 def deliver(stage, server, connections, each, shared=False, kind="raw", rate=0,
-            transport="websocket"):  # fmt: skip
-    """Publishes so that each of the connections hears `each` messages."""
-    rounds = transport == "poll"
-    clients = stage.clients(
-        server, connections, not shared, each, transport, rounds=rounds
-    )
+            transport="websocket", run=1, rounds=""):  # fmt: skip
+    """Publishes so that each of the connections hears `each` messages, `run` in a row."""
+    clients = stage.clients(server, connections, not shared, each, transport, rounds=rounds)
     clients.wait_ready()
     settle()
     channels = 1 if shared else connections
     before = cpu_seconds(server.process)
     if rounds:
-        publish_rounds(server, clients, channels, each, kind)
+        publish_rounds(server, clients, channels, each, kind, 0.5 if rounds == "a" else 0.05)
     else:
-        server.publish(kind, channels, each * channels, SIZE, rate)
+        server.publish(kind, channels, each * channels, SIZE, rate, run=run)
     report = clients.finish()
     spent = cpu_seconds(server.process) - before
     notes = [
@@ -62,6 +59,7 @@ def contest(start, processes=1, **how):
         full = dict(how)
         for count in ("connections", "each"):
             full[count] = stage.scaled(full[count]) if full[count] > 10 else full[count]
+        full["each"] = max(full["each"], full.get("run", 1))
         return deliver(stage, start(stage, processes), **full)
 
     return run
@@ -77,6 +75,10 @@ def everywhere(processes=1, peers=True, **how):
             "Node ws": contest(servers.node_ws, processes, **how),
         } if peers else {},
     }  # fmt: skip
+
+
+def polls(**how):
+    return {"connections": 10000, "transport": "poll", **how}
 
 
 CPU = Figure("cpu_us", "CPU of the server a delivery", "µs")
@@ -105,9 +107,9 @@ def last(name, processes):
     )
 
 
-def transport(name, what, target, measure, measure_name):
+def transport(name, what, target, measure, measure_name, rounds=""):
     """SSE and long-poll, beside what `measure` does with the same."""
-    how = {"connections": 10000, "each": 10}
+    how = {"connections": 10000, "each": 10, "rounds": rounds}
 
     def memory_and_rate(stage):
         server = servers.ringback(stage)
@@ -179,6 +181,12 @@ SCENARIOS = [
         [Figure("per_s", "messages a second", "/s"), CPU],
         **everywhere(peers=False, connections=10000, each=10, kind="kept"),
     ),
+    Scenario(
+        "own-burst",
+        "ten messages in a row to each of 10,000 WebSockets, as fast as it goes",
+        [Figure("per_s", "messages a second", "/s", of_floor(0.9)), CPU],
+        **everywhere(peers=False, connections=10000, each=20, run=10),
+    ),
     latency("latency", 1, {"p50_us": at_most(100), "p99_us": at_most(600)}),
     latency("latency-2", 2, {"p99_us": at_most(250)}),
     last("last", 1),
@@ -189,7 +197,22 @@ SCENARIOS = [
     ),
     transport(
         "poll", "long-polls, the next one when all wait again",
-        at_least(100000, "≥ 100,000 (or ≥ 0.9 × floor)"), floor_poll, "floor",
+        at_least(100000), floor_poll, "floor", rounds="r",
+    ),
+    Scenario(
+        "poll-answer",
+        "own message to each of 10,000 long-polls that wait, until all are answered",
+        [Figure("per_s", "messages a second", "/s", of_floor(0.9)), CPU],
+        **everywhere(peers=False, **polls(each=10, rounds="a")),
+    ),
+    Scenario(
+        "poll-kept",
+        "ten kept events in a row to each of 10,000 channels with a long-poll, which goes on "
+        "with its cursor",
+        [Figure("per_s", "messages a second", "/s"), CPU],
+        ours=contest(servers.ringback, **polls(each=20, kind="kept", run=10)),
+        floor=contest(servers.ringback, connections=10000, each=20, kind="kept", run=10),
+        floor_name="our WebSocket",
     ),
     Scenario(
         "connect",

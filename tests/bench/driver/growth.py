@@ -1,5 +1,7 @@
 """How the cost of one grows with their number."""
 
+import time
+
 from . import calls, servers
 from .delivery import SIZE, settle
 from .measure import cpu_seconds, pss_bytes
@@ -8,6 +10,7 @@ from .stage import Stage
 
 PROCESSES = 4  # of the notifier, and of the clients: one has 20,000 descriptors at most
 MESSAGES = 100000  # in each step, whatever the number of clients
+A_CLIENT_S = 40e-6  # in which its message is surely written, all processes together
 
 
 def connections_at(stage, server, up, count):
@@ -23,12 +26,20 @@ def connections_at(stage, server, up, count):
     connecting = cpu_seconds(server.process) - before
     settle()
     memory = pss_bytes(server.process)
+    rounds = stage.scaled(MESSAGES) // count or 1
     before = cpu_seconds(server.process)
-    total = stage.scaled(MESSAGES) // count * count or count
-    server.publish("raw", count, total, SIZE)
+    publish_apart(server, count, rounds)
     settle()
     delivering = cpu_seconds(server.process) - before
-    return memory, connecting * 1e6 / more, delivering * 1e6 / total
+    return memory, connecting * 1e6 / more, delivering * 1e6 / (rounds * count)
+
+
+def publish_apart(server, count, rounds):
+    """One message to each, then the next: as much at a time as the clients are, so that
+    neither few nor many get several in one write."""
+    for _ in range(rounds):
+        server.publish("raw", count, count, SIZE)
+        time.sleep(0.02 + count * A_CLIENT_S)
 
 
 def of_connections(start):

@@ -17,10 +17,9 @@ class Server:
     def __init__(self, stage, process, port, path="/wait/bench:"):
         self.stage, self.process, self.port, self.path = stage, process, port, path
 
-    def publish(self, kind, channels, total, size, rate=0, first=0):
-        return self.stage.run(
-            "bench_publisher", self.stage.redis.url, kind, channels, total, size, rate, first
-        )
+    def publish(self, kind, channels, total, size, rate=0, first=0, run=1):
+        return self.stage.run("bench_publisher", self.stage.redis.url, kind, channels, total,
+                              size, rate, first, run)  # fmt: skip
 
 
 def ringback(stage, processes=1, under=()):

@@ -25,9 +25,10 @@ class Clients:
     def __init__(
         self, stage, port, path, connections, own, messages, transport, first, rounds
     ):
+        """rounds: "" none, "r" who polls asks again at once, "a" when all have heard."""
         words = ["-t", transport, "-p", path, "-f", first, "-m", messages, "-s", GIVE_UP_S]
         words += ["-o"] if own else []
-        words += ["-r"] if rounds else []
+        words += [f"-{rounds}"] if rounds else []
         self.process = stage.start(
             "bench_clients", *words, port, connections, stdin=subprocess.PIPE
         )
@@ -154,7 +155,7 @@ class Stage:
         return Notifier(self.processes, config, under=under)
 
     def clients(self, server, connections, own=True, messages=0, transport="websocket", first=0,
-                rounds=False):  # fmt: skip
+                rounds=""):  # fmt: skip
         """Browsers, not yet waited for."""
         return Clients(
             self, server.port, server.path, connections, own, messages, transport, first, rounds
