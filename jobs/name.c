@@ -31,6 +31,13 @@ bool rb_name_is_channel(struct rb_text text) {
     return all(text, RB_CHANNEL_MAX, rb_name_byte);
 }
 
+const char rb_name_stand_in[] = "@me and @session stand for a visitor's own channel: "
+                                "name that one.";
+
+bool rb_name_is_stand_in(struct rb_text channel) {
+    return rb_text_is(channel, "@me") || rb_text_is(channel, "@session");
+}
+
 bool rb_name_is_job_id(struct rb_text text) {
     return all(text, RB_JOB_ID_MAX, rb_name_byte);
 }

@@ -47,6 +47,8 @@ static enum rb_status take(struct rb_publish_line *parsed, enum member member,
         if (!read_string(value, parsed->channel, sizeof parsed->channel) ||
             !rb_name_is_channel(rb_text_of(parsed->channel)))
             return wrong(error, no_channel);
+        if (rb_name_is_stand_in(rb_text_of(parsed->channel)))
+            return wrong(error, rb_name_stand_in);
         break;
     case EVENT:
         if (!read_string(value, parsed->event, sizeof parsed->event))

@@ -227,7 +227,7 @@ static const char *read_query(const struct rb_http_request *request, struct aske
                        sizeof a->job.channel) ||
         !rb_name_is_channel(rb_text_of(a->job.channel)))
         return "A channel's name is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -.";
-    return NULL;
+    return rb_name_is_stand_in(rb_text_of(a->job.channel)) ? rb_name_stand_in : NULL;
 }
 
 /* 0, or the status to answer. */

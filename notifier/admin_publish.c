@@ -105,6 +105,8 @@ static const char *read_name(const struct rb_http_request *request, char *name,
 static const char *add_channel(struct rb_publish_run *run, struct rb_text name) {
     if (!rb_name_is_channel(name))
         return channel_wrong;
+    if (rb_name_is_stand_in(name))
+        return rb_name_stand_in;
     if (run->count == RB_PUBLISH_CHANNELS)
         return "At most 100 channels can be published on at once.";
     for (struct rb_text rest = rb_buffer_view(&run->channels), known;

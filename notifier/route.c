@@ -70,10 +70,15 @@ static void refuse_origin(struct rb_exchange *x) {
 }
 
 static void answer_head(struct rb_exchange *x, const struct rb_wait *wait) {
+    bool script = wait->callback[0] != '\0';
     struct rb_buffer fields;
     rb_buffer_init(&fields, 4096);
     rb_transport_fields(x, &fields);
-    rb_exchange_answer(x, 200, rb_transport_of(wait->transport)->content_type,
+    if (script)
+        rb_buffer_string(&fields, "X-Content-Type-Options: nosniff\r\n");
+    rb_exchange_answer(x, 200,
+                       script ? "text/javascript; charset=utf-8"
+                              : rb_transport_of(wait->transport)->content_type,
                        RB_TEXT(""), rb_buffer_view(&fields));
     rb_buffer_fini(&fields);
 }

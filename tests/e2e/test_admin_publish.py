@@ -87,9 +87,10 @@ def test_a_single_one_is_answered_in_short(redis, ready):
                                   "/publish?channel=", "/publish?channel=a&channel=a",
                                   "/publish?channel=a%2Cb", "/publish?channel=%zz", "/publish",
                                   "/publish?event=x", "/publish?chanel=a",
+                                  "/publish/@session", "/publish/a,@me", "/jobs/s?channel=@me",
                                   "/publish/a,b?event=gap", "/publish?channel=a&event=a%20b",
                                   "/publish/" + ",".join(f"c{i}" for i in range(101))],
-                         ids=range(17))  # fmt: skip
+                         ids=range(20))  # fmt: skip
 def test_malformed_lists_publish_nothing(redis, ready, path):
     started = ready()
     problem(ask(started.admin + path, "POST", JSON, "{}"), 400)

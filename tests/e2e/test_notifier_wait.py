@@ -334,6 +334,8 @@ def test_head_does_not_wait(redis, notifier):
                           ({"Accept": "text/event-stream"}, "text/event-stream")):  # fmt: skip
         answer = ask(base + "/wait/c", "HEAD", headers)
         assert answer.status == 200 and answer.headers["content-type"] == kind
+    kind = ask(base + "/wait/c?callback=f", "HEAD").headers["content-type"]
+    assert kind == "text/javascript; charset=utf-8"
     assert ask(base + "/ringback.js", "HEAD").headers["content-length"] == str(
         len(get(base + "/ringback.js").body)
     )

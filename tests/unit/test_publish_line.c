@@ -35,6 +35,7 @@ static void refuses(void **state) {
     static const struct {
         const char *line, *says;
     } wrong[] = {
+        {"{\"channel\":\"@session\",\"data\":1}", "visitor's own channel"},
         {"", "byte 1"},
         {"x", "byte 1"},
         {"[]", "Expected an object"},
