@@ -84,9 +84,12 @@ static bool take_lines(struct bridge *b, size_t most) {
     size_t from = 0;
     bool more = true;
     for (size_t i = 0; i < most && more; i++) {
+        more = from < b->input.len;
+        if (!more)
+            break;
         struct rb_text rest = rb_text(b->input.at + from, b->input.len - from), line;
-        const char *end = rest.len > 0 ? memchr(rest.at, '\n', rest.len) : NULL;
-        more = end || (b->ended && rest.len > 0);
+        const char *end = memchr(rest.at, '\n', rest.len);
+        more = end || b->ended;
         if (!more)
             break;
         size_t len = end ? (size_t)(end - rest.at) + 1 : rest.len;
