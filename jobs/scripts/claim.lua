@@ -20,6 +20,7 @@
 -- so whatever is for other cases alone is made when there is one.
 local CHUNK = 32            -- popped at a time, and
 local MAX_BYTES = 1048576   -- no more chunks behind so many bytes: an answer stays small
+local MAX_TEXT = 1114112    -- of what is too large for a job (1 MiB) the beginning is kept
 
 local call = redis.call
 local time = call('TIME')
@@ -88,6 +89,9 @@ for k = 5, #KEYS do
             local text, digits = texts[i], '' .. number
             if is_queue or string.sub(text, 1, 4) ~= 'rb1 ' then
                 text = id .. digits .. fields .. text
+            end
+            if #text > MAX_TEXT then
+                text = string.sub(text, 1, MAX_TEXT)
             end
             if look_for_ids then
                 look_for_ids(text)

@@ -313,9 +313,11 @@ def test_blpop_needs_no_right_to_run_scripts(redis, service, worker):
     assert daemon.stop(timeout=12) == 0
 
 
-def test_of_a_job_that_is_none_by_its_size_the_beginning_is_kept(redis, service, worker):
+@both_modes
+def test_of_a_job_that_is_none_by_its_size_the_beginning_is_kept(redis, service, worker, claim):
+    """What lies whole in anybody's hands would break the link that asks for it, for ever."""
     service.define("quote", "/")
-    worker(claim="blpop")
+    worker(claim=claim)
     redis.push({"service": "quote", "channel": "c", "params": {"a": "x" * 3_000_000}})
     assert wait_terminal(redis, "c")["error"]["code"] == "invalid_job"
     wait_until(lambda: redis.client.zcard("ringback:dead"))
