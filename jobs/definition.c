@@ -57,9 +57,13 @@ static void read_channel(struct rb_reading *r, const struct rb_yaml *node) {
         r->definition->channel =
             rb_template_compile(node, RB_PLACE_CHANNEL, &names, r->errors);
     const struct rb_template *channel = r->definition->channel;
-    if (channel && rb_template_is_constant(channel) && !rb_name_is_channel(node->text))
+    if (!channel || !rb_template_is_constant(channel))
+        return;
+    if (!rb_name_is_channel(node->text))
         rb_yaml_error(node, r->errors, "expected 1 to 128 characters, got %zu",
                       node->text.len);
+    else if (rb_name_is_stand_in(node->text))
+        rb_yaml_error(node, r->errors, "%s", rb_name_stand_in);
 }
 
 static void read_request(struct rb_reading *r, const struct rb_yaml *node) {

@@ -217,6 +217,9 @@ static void channels(void **state) {
         "_ . : @ = ~ -\n"
         "3:13: no parameter \"x\": none is defined\n");
     assert_mistakes(BASE "channel: ''\n", "3:10: expected 1 to 128 characters, got 0\n");
+    assert_mistakes(BASE "channel: '@session'\n",
+                    "3:10: @me and @session stand for a visitor's own channel: name that "
+                    "one.\n");
     assert_mistakes(BASE "channel: ${secret.k}\nsecrets: {k: {env: RB_TEST_SET}}\n",
                     "3:10: a secret must not stand here\n");
 }
