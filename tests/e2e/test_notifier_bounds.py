@@ -248,6 +248,17 @@ def test_who_reads_is_not_slow_because_much_comes_at_once(redis, notifier, kind)
     assert metric(daemon, "ringback_notifier_closed_total", reason="slow") == 0
 
 
+def test_a_crowd_is_told_without_a_pause(redis, notifier):
+    """A process writes to some of them, looks at what has come, and goes on at once."""
+    daemon = notifier()
+    crowd = [WebSocket(daemon.url, "c") for _ in range(400)]
+    heard(redis, "c")
+    begun = time.monotonic()
+    tick(redis, "c", 1)
+    assert [client.event()["data"] for client in crowd] == [1] * len(crowd)
+    assert time.monotonic() - begun < patience(0.5)
+
+
 def taken(port, head, size, seconds):
     """How many bytes of an answer come to a client that takes so many in so many seconds,
     evenly. Its segments are small, so that the kernel does not take all of it at once."""
