@@ -112,9 +112,11 @@ void rb_retry_circuit_open(struct rb_flight *f) {
     rb_finish_failed(f, error.code, error.message, 0);
 }
 
-/* Its last error says more than that it waited in vain. */
+/* Its last error says more than that it waited in vain. What began as another's question
+ * has its time before its first call. */
 static void out_of_time(struct rb_flight *f) {
     char sentence[RB_FINISH_SENTENCE];
+    bool queued = f->start_by_ms && (!f->deadline_ms || f->start_by_ms <= f->deadline_ms);
     bool limited = rb_gate_is_limited(f);
     rb_gate_withdraw(f);
     if (rb_flight_expires_by(f, f->worker->now_ms))
@@ -131,6 +133,8 @@ static void out_of_time(struct rb_flight *f) {
                          "the service may not be called so often, and the job's turn did "
                          "not come in time",
                          0);
+    else if (!queued)
+        rb_finish_failed(f, RB_FAIL_TIMEOUT, "the service did not answer in time", 0);
     else
         rb_finish_failed(f, RB_FAIL_EXPIRED, "the job waited longer than max_queue_time",
                          0);

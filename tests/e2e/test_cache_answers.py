@@ -440,3 +440,18 @@ def test_scripts_a_negative_answer_is_never_stale(redis, script):
     assert script("cache_ask", "t2", 0, "")[1] == "http_status 404"
     redis.client.hset("k", "fresh", 1)
     assert script("cache_ask", "t2", "stale", "") == [2]
+
+
+def test_who_is_handed_the_question_and_has_no_turn_was_too_late(redis, service, worker, ringback):
+    """Its time began as it waited for the other's answer; nobody spoke of max_queue_time."""
+    service.define("quote", "/", cache={"coalesce": True}, timeout={"total": "2s"},
+                   concurrency={"limit": 1, "scope": "global"})  # fmt: skip
+    redis.client.zadd("ringback:slots:quote", {"another's": redis.now_ms() + 600_000})
+    daemon = worker()
+    redis.push({"service": "quote", "id": "first", "channel": "c1"},
+               {"service": "quote", "channel": "c2"})  # fmt: skip
+    wait_until(lambda: len(daemon.lines("job.claimed")) == 2)
+    assert ringback("cancel", "first").returncode == 0
+    error = wait_until(lambda: redis.terminal("c2"))[0]["error"]
+    assert error["code"] == "timeout", error
+    assert redis.terminal("c1")[0]["error"]["code"] == "cancelled"
