@@ -12,7 +12,7 @@
 #include "notifier/server.h"
 
 #define METRICS_BYTES ((size_t)16 * 1024 * 1024)
-#define JOB_EXPECTED "A job's id is 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -."
+#define JOB_ID "a job's id: 1 to 128 of A-Z a-z 0-9 _ . : @ = ~ and -"
 #define NO_STORE "Cache-Control: no-store\r\n"
 
 void rb_admin_redis_failed(struct rb_exchange *x, enum rb_status status,
@@ -101,7 +101,7 @@ static const struct route {
     {.path = "/jobs/",
      .allow = "GET, HEAD, POST, DELETE",
      .legal = rb_name_is_job_id,
-     .expected = JOB_EXPECTED,
+     .expected = "To POST, a service's name (a-z 0-9 _ and -), else " JOB_ID ".",
      .get = rb_admin_show_job,
      .post = enqueue,
      .remove = rb_admin_cancel},
@@ -109,7 +109,7 @@ static const struct route {
     {.path = "/dead/",
      .allow = "GET, HEAD, POST, DELETE",
      .legal = rb_name_is_job_id,
-     .expected = JOB_EXPECTED,
+     .expected = "It must be " JOB_ID ".",
      .get = rb_admin_show_dead,
      .post = rb_admin_retry_dead,
      .remove = rb_admin_drop_dead},
