@@ -130,23 +130,57 @@ static bool take(struct rb_subscriber *s, const struct rb_redis_push *push) {
     return rb_text_is(parts[0], "unsubscribe") || rb_text_is(parts[0], "pong");
 }
 
+/* The next replies, read before the first of them is acted on. */
+struct ahead {
+    struct rb_redis_push pushes[RB_SUBSCRIBER_AHEAD];
+    size_t count;
+    size_t bytes;                 /* of all of them */
+    enum rb_redis_push_step step; /* why there are no more */
+};
+
+static void read_ahead(struct rb_text rest, struct ahead *ahead) {
+    size_t len;
+    ahead->count = ahead->bytes = 0;
+    ahead->step = RB_REDIS_PUSH_WHOLE;
+    while (ahead->count < RB_SUBSCRIBER_AHEAD) {
+        ahead->step = rb_redis_push_read(rest, &ahead->pushes[ahead->count], &len);
+        if (ahead->step != RB_REDIS_PUSH_WHOLE)
+            return;
+        rest = rb_text(rest.at + len, rest.len - len);
+        ahead->bytes += len;
+        ahead->count++;
+    }
+}
+
+static void announce(struct rb_subscriber *s, const struct ahead *ahead) {
+    struct rb_text names[RB_SUBSCRIBER_AHEAD];
+    size_t count = 0;
+    for (size_t i = 0; i < ahead->count; i++)
+        if (ahead->pushes[i].count == 3 && ahead->pushes[i].parts[1].at)
+            names[count++] = ahead->pushes[i].parts[1];
+    if (count > 1 && s->events.on_coming)
+        s->events.on_coming(s->ctx, names, count);
+}
+
+static bool is_alive(const struct rb_subscriber *s) {
+    return !s->doomed && rb_redis_connection_up(s->connection);
+}
+
 static size_t on_bytes(void *owner, struct rb_text bytes) {
     struct rb_subscriber *s = owner;
-    size_t taken = 0, len;
+    struct ahead ahead = {.step = RB_REDIS_PUSH_WHOLE};
+    size_t taken = 0;
     s->heard_ms = rb_clock_ms();
     s->probing = false;
-    while (!s->doomed && rb_redis_connection_up(s->connection)) {
-        struct rb_redis_push push;
-        struct rb_text rest = rb_text(bytes.at + taken, bytes.len - taken);
-        enum rb_redis_push_step step = rb_redis_push_read(rest, &push, &len);
-        if (step == RB_REDIS_PUSH_MORE)
-            break;
-        if (step == RB_REDIS_PUSH_BAD)
+    while (is_alive(s) && ahead.step == RB_REDIS_PUSH_WHOLE) {
+        read_ahead(rb_text(bytes.at + taken, bytes.len - taken), &ahead);
+        announce(s, &ahead);
+        for (size_t i = 0; i < ahead.count && is_alive(s); i++)
+            if (!take(s, &ahead.pushes[i]) && !s->doomed)
+                refuse(s, &ahead.pushes[i]);
+        taken += ahead.bytes;
+        if (ahead.step == RB_REDIS_PUSH_BAD && is_alive(s))
             rb_redis_connection_break(s->connection, "not the Redis protocol");
-        else if (!take(s, &push) && !s->doomed)
-            refuse(s, &push);
-        else
-            taken += len;
     }
     return taken;
 }

@@ -17,12 +17,17 @@
 
 struct rb_subscriber;
 
+#define RB_SUBSCRIBER_AHEAD 16 /* messages that are announced at a time */
+
 /* Called from the loop; the texts are borrowed for the call. Any function of this header
  * may be called from inside. */
 struct rb_subscriber_events {
     void (*on_state)(void *ctx, bool up);
     void (*on_subscribed)(void *ctx, struct rb_text name);
     void (*on_message)(void *ctx, struct rb_text name, struct rb_text payload);
+    /* Messages and confirmations of these are told next, one after the other, as far as
+     * the link holds: what is needed for them may be fetched. May be NULL. */
+    void (*on_coming)(void *ctx, const struct rb_text *names, size_t count);
     /* All messages that came in one read were handed over: time to flush. May be NULL. */
     void (*on_batch_end)(void *ctx);
 };

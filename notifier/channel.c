@@ -9,6 +9,7 @@
 #include "notifier/hash.h"
 
 #define FIRST_BUCKETS 64
+#define OWNER_AT 64 /* where a client has what a message needs: connection.h */
 #define SCRATCH_KEPT ((size_t)256 * 1024) /* more is given back after the turn */
 
 struct rb_channels *rb_channels_new(const struct rb_channel_feed *feed,
@@ -46,6 +47,31 @@ struct rb_channel *rb_channels_find(const struct rb_channels *all, struct rb_tex
            !(channel->hash == hash && rb_text_equal(rb_channel_name(channel), name)))
         channel = channel->bucket_next;
     return channel;
+}
+
+/* Each step needs what the one before has fetched. The first of a bucket is, as a rule,
+ * the one that is meant. */
+void rb_channels_fetch(const struct rb_channels *all, const struct rb_text *names,
+                       size_t count) {
+    struct rb_channel **buckets[RB_CHANNELS_FETCH];
+    const struct rb_subscription *members[RB_CHANNELS_FETCH];
+    for (size_t i = 0; i < count; i++) {
+        buckets[i] = &all->buckets[hash_of(all, names[i]) & (all->bucket_count - 1)];
+        __builtin_prefetch(buckets[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (*buckets[i]) {
+            __builtin_prefetch(&(*buckets[i])->live);
+            __builtin_prefetch(&(*buckets[i])->state);
+        }
+    for (size_t i = 0; i < count; i++) {
+        members[i] = *buckets[i] ? TAILQ_FIRST(&(*buckets[i])->live.members) : NULL;
+        if (members[i])
+            __builtin_prefetch(members[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (members[i])
+            __builtin_prefetch((const char *)members[i]->owner + OWNER_AT, 1);
 }
 
 /* A table that can't grow gets slower, not wrong. */

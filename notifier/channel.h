@@ -186,6 +186,11 @@ bool rb_channels_resubscribe(struct rb_channels *channels, size_t count);
 void rb_channels_retry(struct rb_channels *channels);
 
 void rb_channel_confirmed(struct rb_channels *channels, struct rb_text name);
+/* Messages for these are about to come: brings what they need into the processor's cache,
+ * of all at the same time. At most RB_CHANNELS_FETCH. */
+#define RB_CHANNELS_FETCH 16
+void rb_channels_fetch(const struct rb_channels *channels, const struct rb_text *names,
+                       size_t count);
 /* One payload of the channel's pub/sub: "<prev> <id> <event>", or raw. */
 void rb_channel_message(struct rb_channels *channels, struct rb_text name,
                         struct rb_text payload);

@@ -2,6 +2,7 @@
  * feed_read.c. */
 #include "notifier/feed.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,8 +148,22 @@ static void on_message(void *ctx, struct rb_text name, struct rb_text payload) {
         control->fn(control->ctx, payload);
 }
 
-static const struct rb_subscriber_events subscriber_events = {
-    .on_state = on_state, .on_subscribed = on_subscribed, .on_message = on_message};
+static_assert(RB_SUBSCRIBER_AHEAD <= RB_CHANNELS_FETCH, "all of them are fetched");
+
+static void on_coming(void *ctx, const struct rb_text *names, size_t count) {
+    const struct rb_feed *feed = ctx;
+    struct rb_text channels[RB_SUBSCRIBER_AHEAD];
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += rb_key_parse_channel(&feed->keys, names[i], &channels[found]);
+    rb_channels_fetch(feed->channels, channels, found);
+}
+
+static const struct rb_subscriber_events subscriber_events = {.on_state = on_state,
+                                                              .on_subscribed =
+                                                                  on_subscribed,
+                                                              .on_message = on_message,
+                                                              .on_coming = on_coming};
 
 /* --- the command link --- */
 

@@ -24,6 +24,22 @@ static void raw_messages(void **state) {
     page("", false, NULL);
 }
 
+/* Names of all kinds; nobody hears anything of it. */
+static void what_comes_is_fetched(void **state) {
+    struct listener a = {.full = false};
+    const struct rb_text names[RB_CHANNELS_FETCH] = {NAME, RB_TEXT("nobody's"), NAME};
+    (void)state;
+    rb_channels_fetch(channels, names, RB_CHANNELS_FETCH);
+    begin(&a);
+    rb_channels_fetch(channels, names, RB_CHANNELS_FETCH);
+    rb_channels_fetch(channels, names, 0);
+    assert_heard(&a, "");
+    message("hello");
+    assert_heard(&a, "raw:hello ");
+    leave(&a);
+    rb_channels_fetch(channels, names, RB_CHANNELS_FETCH);
+}
+
 static void an_event_too_large_is_a_gap(void **state) {
     struct listener a = {.full = false};
     char big[300];
@@ -357,6 +373,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(raw_messages),
+        TEST(what_comes_is_fetched),
         TEST(an_event_too_large_is_a_gap),
         TEST(the_end_of_a_publisher_without_scripts),
         TEST(foreign_entries),

@@ -23,6 +23,7 @@ struct bench {
     bool up;
     int ups, downs, confirmed, heard, batches;
     int batch_heard; /* since the last batch end */
+    int coming;      /* announced */
     char last[64];
     size_t last_len;
     void (*on_message)(struct bench *b, struct rb_text name);
@@ -55,6 +56,14 @@ static void on_message(void *ctx, struct rb_text name, struct rb_text payload) {
         b->on_message(b, name);
 }
 
+static void on_coming(void *ctx, const struct rb_text *names, size_t count) {
+    struct bench *b = ctx;
+    assert_true(count > 1 && count <= RB_SUBSCRIBER_AHEAD);
+    for (size_t i = 0; i < count; i++)
+        assert_true(names[i].len > 0);
+    b->coming += (int)count;
+}
+
 static void on_batch_end(void *ctx) {
     struct bench *b = ctx;
     assert_true(b->batch_heard > 0);
@@ -70,6 +79,7 @@ static void new_subscriber(struct bench *b, int64_t probe_ms) {
     const struct rb_subscriber_events events = {.on_state = on_state,
                                                 .on_subscribed = on_subscribed,
                                                 .on_message = on_message,
+                                                .on_coming = on_coming,
                                                 .on_batch_end = on_batch_end};
     b->subscriber = rb_subscriber_new(b->loop, &options, &events, b);
     assert_non_null(b->subscriber);
@@ -189,6 +199,7 @@ static void test_rests(void **state) {
     rb_subscriber_rest(b->subscriber, false);
     run_until_count(b->loop, &b->heard, 100);
     assert_string_equal(b->last, "a=100");
+    assert_int_equal(b->coming, 100);
     rb_subscriber_rest(b->subscriber, true);
     server_do(&b->server, "CLIENT KILL TYPE pubsub");
     rb_subscriber_rest(b->subscriber, false);
