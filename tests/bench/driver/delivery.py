@@ -7,6 +7,7 @@ from .measure import cpu_seconds, pss_bytes
 from .scenario import (Figure, Scenario, above_floor, at_least, at_most, both, of_floor)
 
 SIZE = 200  # bytes of a message
+DRAINED_S = 2  # in which a server has written all that was published
 
 
 def settle():
@@ -107,19 +108,13 @@ def last(name, processes):
     )
 
 
-def transport(name, what, target, measure, measure_name, rounds=""):
-    """SSE and long-poll, beside what `measure` does with the same."""
-    how = {"connections": 10000, "each": 10, "rounds": rounds}
+def transport(name, what, target, measure, measure_name):
+    """SSE beside what `measure` does with the same."""
+    how = {"connections": 10000, "each": 10}
 
     def memory_and_rate(stage):
         server = servers.ringback(stage)
-        connections = how["connections"]
-        before = pss_bytes(server.process)
-        idle = stage.clients(server, connections, transport=name)
-        idle.wait_ready()
-        settle()
-        grown = (pss_bytes(server.process) - before) / connections
-        idle.leave()
+        grown = idle_bytes(stage, server, how["connections"], name)
         return {
             **deliver(stage, server, transport=name, **how),
             "bytes": grown,
@@ -143,8 +138,41 @@ def our_websocket(stage, **how):
     return deliver(stage, servers.ringback(stage), **how)
 
 
-def floor_poll(stage, **how):
-    return deliver(stage, servers.floor(stage), transport="poll", **how)
+def idle_bytes(stage, server, connections, transport):
+    """What a client that waits needs of memory; none waits any more."""
+    before = pss_bytes(server.process)
+    idle = stage.clients(server, connections, transport=transport)
+    idle.wait_ready()
+    settle()
+    grown = (pss_bytes(server.process) - before) / connections
+    idle.leave()
+    return grown
+
+
+def flood_polls(start, connections=10000, each=40):
+    """Raw messages as fast as Redis takes them. One that comes between two polls has nobody
+    to hear it: what is heard counts, and its share is told."""
+
+    def run(stage):
+        server = start(stage)
+        count = stage.scaled(connections)
+        grown = idle_bytes(stage, server, count, "poll")
+        clients = stage.clients(server, count, transport="poll")
+        clients.wait_ready()
+        settle()
+        before = cpu_seconds(server.process)
+        server.publish("raw", count, each * count, SIZE)
+        time.sleep(DRAINED_S)
+        report = clients.leave()
+        spent = cpu_seconds(server.process) - before
+        return {
+            "per_s": report["per_s"],
+            "heard": 100 * report["heard"] / (each * count),
+            "cpu_us": spent * 1e6 / max(1, report["heard"]),
+            "bytes": grown,
+        }
+
+    return run
 
 
 def connect(start):
@@ -195,9 +223,23 @@ SCENARIOS = [
         "sse", "SSE clients, as fast as it goes", of_floor(0.9, "our WebSocket"),
         our_websocket, "our WebSocket",
     ),
-    transport(
-        "poll", "long-polls, the next one when all wait again",
-        at_least(100000), floor_poll, "floor", rounds="r",
+    Scenario(
+        "poll",
+        "own messages to each of 10,000 long-polls, as fast as it goes",
+        [
+            Figure("per_s", "messages a second", "/s", at_least(100000)),
+            Figure("heard", "of what was published, heard", "%"),
+            CPU,
+            Figure("bytes", "memory a connection", "B", at_most(700)),
+        ],
+        ours=flood_polls(servers.ringback),
+        floor=flood_polls(servers.floor),
+    ),
+    Scenario(
+        "poll-again",
+        "own message to each of 10,000 long-polls, the next one when all wait again",
+        [Figure("per_s", "messages a second", "/s", of_floor(0.9)), CPU],
+        **everywhere(peers=False, **polls(each=10, rounds="r")),
     ),
     Scenario(
         "poll-answer",
