@@ -26,10 +26,9 @@ void rb_buffer_clear(struct rb_buffer *b) {
         b->at[0] = '\0';
 }
 
-/* Whether so many bytes fit without another look at the ceiling: the room is within it.
- */
+/* The ceiling may have been lowered since the room was made. */
 static bool fits(const struct rb_buffer *b, size_t len) {
-    return b->status == RB_OK && len < b->room - b->len;
+    return b->status == RB_OK && len < b->room - b->len && b->len + len <= b->limit;
 }
 
 char *rb_buffer_reserve(struct rb_buffer *b, size_t len) {

@@ -48,6 +48,23 @@ static void builds(void **state) {
     rb_buffer_fini(&b);
 }
 
+static void a_ceiling_that_was_lowered_holds(void **state) {
+    (void)state;
+    struct rb_buffer b;
+    rb_buffer_init(&b, 1000);
+    rb_buffer_string(&b, "more than there is room for later");
+    rb_buffer_clear(&b);
+    b.limit = 5;
+    rb_buffer_string(&b, "12345");
+    assert_int_equal(b.status, RB_OK);
+    rb_buffer_char(&b, '6');
+    assert_int_equal(b.status, RB_TOO_LARGE);
+    rb_buffer_clear(&b);
+    rb_buffer_string(&b, "123456");
+    assert_int_equal(b.status, RB_TOO_LARGE);
+    rb_buffer_fini(&b);
+}
+
 static void ceiling_holds_to_the_byte_and_sticks(void **state) {
     (void)state;
     struct rb_buffer b;
@@ -224,6 +241,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(builds),
         cmocka_unit_test(ceiling_holds_to_the_byte_and_sticks),
+        cmocka_unit_test(a_ceiling_that_was_lowered_holds),
         cmocka_unit_test(grows_over_many_sizes),
         cmocka_unit_test(json_is_always_valid),
         cmocka_unit_test(reserve_and_commit),
