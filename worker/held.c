@@ -40,6 +40,7 @@ struct rb_held {
     ev_timer gather;
     bool gathered; /* long enough */
     bool comparing;
+    unsigned compare_generation; /* of the lease that is compared */
     enum leaving leaving;
 };
 
@@ -268,6 +269,8 @@ static void on_compared(void *ctx, enum rb_status status,
                         const struct redisReply *reply) {
     struct rb_worker *w = ctx;
     w->held->comparing = false;
+    if (w->held->compare_generation != rb_lease_generation(w->lease))
+        return; /* over, as a claim on another link heard: its numbers are given anew */
     if (status == RB_REFUSED)
         rb_worker_refused(w, "compare", reply->str);
     if (status == RB_OK && reply->type == REDIS_REPLY_ARRAY)
@@ -283,6 +286,7 @@ void rb_held_compare(struct rb_worker *w) {
     if (w->held->comparing)
         return;
     w->held->comparing = true;
+    w->held->compare_generation = rb_lease_generation(w->lease);
     rb_key_held(&w->keys, rb_lease_id(w->lease), &held);
     const struct rb_text argv[] = {RB_TEXT("HKEYS"), rb_key_text(&held)};
     rb_link_call(w->link, 0, on_compared, w, 2, argv);

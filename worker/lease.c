@@ -151,6 +151,8 @@ static void on_reaped(void *ctx, enum rb_status status, const struct redisReply 
     if (status != RB_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements < 3)
         return;
     rb_worker_heard_time(w, reply->element[0]->integer);
+    if (w->lease->reap_generation != w->lease->generation)
+        return; /* for a lease that is over: what it got belongs to others now */
     int64_t jobs = reply->element[1]->integer;
     int64_t poisoned = ((int64_t)reply->elements - 3) / 2;
     rb_lease_numbers_used(w->lease, w->lease->reap_first, REAP_BATCH, (size_t)poisoned);
@@ -213,10 +215,11 @@ static void watch_lapse(struct rb_worker *w, int64_t end_ms) {
 static void on_renewed(void *ctx, enum rb_status status, const struct redisReply *reply) {
     struct rb_worker *w = ctx;
     struct rb_lease *lease = w->lease;
+    bool over = lease->beat_generation != lease->generation;
     lease->beating = false;
-    if (lease->beat_generation != lease->generation && status != RB_UNAVAILABLE)
+    if (over && status != RB_UNAVAILABLE)
         rb_lease_renew(w); /* about a lease that is over: ask for the new one */
-    if (lease->ended || lease->beat_generation != lease->generation)
+    if (lease->ended || over)
         return;
     if (status == RB_REFUSED && !rb_lease_is_fenced(w, lease->generation, reply))
         rb_worker_refused(w, "heartbeat", reply->str);

@@ -2,9 +2,10 @@
 stands ready there. Nothing is lost, kept, or called twice by that."""
 
 import signal
+import time
 
 from peers.process import patience, wait_until
-from peers.redis_proxy import DeafProxy
+from peers.redis_proxy import DeafProxy, HoldingProxy
 
 HELD = "ringback:held:*"
 
@@ -213,3 +214,34 @@ def test_cancelled_while_the_answer_is_on_its_way(redis, service, worker):
     event = wait_until(lambda: redis.terminal("c0"))[0]
     assert event["event"] == "failed" and event["error"]["code"] == "cancelled"
     wait_until(lambda: held(redis) == 0)
+
+
+def test_what_a_lease_held_is_nothing_to_the_next(redis, service, worker):
+    """Redis stands still until the lease is over. That is heard from the claim that stands
+    ready, before the answer comes to what was asked for this lease on the other link."""
+    service.define("quote", "/?gate=g")
+    proxy = HoldingProxy(redis, "ringback-worker", "HKEYS")
+    try:
+        daemon = worker({"redis": {"url": proxy.url, "command_timeout": "30s"}}, lease="2s")
+        redis.push(*(quote(f"c{n}") for n in range(3)))
+        service.wait_open(3)
+        blocked(redis, 2)
+        [name] = redis.client.zrange("ringback:workers", 0, -1)
+        job = '{"service":"quote","channel":"c3"}'
+        unknown = f"rb1 id=j queue=default deliveries=0 at=1\n{job}"
+        redis.client.hset(f"ringback:held:{name}", "999", unknown)
+        assert proxy.holds.wait(patience(10))
+        redis.pause()
+        time.sleep(2)  # which is what the lease has left, at most
+        redis.resume()
+        daemon.wait_line("worker.fenced")
+        proxy.release()
+        service.open("g")
+        for n in range(4):
+            ended(redis, f"c{n}")
+        wait_until(lambda: held(redis) == 0)
+        assert len(daemon.lines("worker.fenced")) == 1
+        assert not daemon.lines("worker.gave_back_unknown")
+        assert service.book()["total"] == 3 + 4  # those of the lease that was over, and all
+    finally:
+        proxy.close()

@@ -100,3 +100,35 @@ class DeafProxy(RedisProxy):
         except OSError:
             pass
         self._drop(source, target)
+
+
+class HoldingProxy(DeafProxy):
+    """From the first time that a link of this name asks this command, nothing that Redis
+    answers on it arrives before release()."""
+
+    def __init__(self, redis, link, command):
+        self.holds, self.released = threading.Event(), threading.Event()
+        self.command = f"\r\n{command}\r\n".encode()
+        super().__init__(redis, link)
+
+    def release(self):
+        self.released.set()
+
+    def close(self):
+        self.release()
+        super().close()
+
+    def _pass(self, source, target, asked):
+        try:
+            while data := source.recv(65536):
+                if asked and self.greeting in data:
+                    self.links.add(target)
+                if asked and target in self.links and self.command in data:
+                    self.deaf.add(target)
+                    self.holds.set()
+                if not asked and source in self.deaf:
+                    self.released.wait()
+                target.sendall(data)
+        except OSError:
+            pass
+        self._drop(source, target)
