@@ -143,6 +143,8 @@ static bool take_end(const struct rb_keys *keys, struct rb_text channel,
     rb_key_meta(keys, channel, &end->meta);
     snprintf(end->marker, sizeof end->marker, RB_META_MARKER RB_TEXT_FMT,
              RB_TEXT_ARG(job));
+    snprintf(end->receipt, sizeof end->receipt, RB_META_RECEIPT RB_TEXT_FMT,
+             RB_TEXT_ARG(job));
     return true;
 }
 
@@ -176,8 +178,9 @@ static void forget_end(struct rb_link *link, const struct rb_keys *keys,
     if (!rb_dead_end(keys, member, &end))
         return;
     const struct rb_text meta = rb_key_text(&end.meta);
-    const struct rb_text args[] = {rb_text_of(end.marker), end.id};
-    rb_link_script(link, &rb_script_unmark, 1, &meta, 2, args, NULL, NULL);
+    const struct rb_text args[] = {rb_text_of(end.marker), end.id,
+                                   rb_text_of(end.receipt)};
+    rb_link_script(link, &rb_script_unmark, 1, &meta, 3, args, NULL, NULL);
 }
 
 void rb_dead_retry(struct rb_link *link, const struct rb_keys *keys,

@@ -43,14 +43,16 @@ RB_MUST_CHECK enum rb_status rb_dead_revive(const struct rb_keys *keys,
                                             struct rb_buffer *envelope,
                                             struct rb_key *queue);
 
-/* Where it is remembered that the job has ended. A retry forgets that, so that the next
- * terminal event can be heard as well: only if it is still the end that this one of the
- * dead came to, since two may retry it at once, and the first one's job have ended again
- * before the second comes to that. */
+/* Where it is remembered that the job has ended, and when that was delivered. A retry
+ * forgets both, so that the next terminal event can be heard as well: only if it is still
+ * the end that this one of the dead came to, since two may retry it at once, and the
+ * first one's job have ended again before the second comes to that. */
 struct rb_dead_end {
     struct rb_key meta;                                 /* the hash, and … */
     char marker[sizeof RB_META_MARKER + RB_JOB_ID_MAX]; /* … its field */
     struct rb_text id; /* its value then, borrowed from the member; "": not known */
+    char
+        receipt[sizeof RB_META_RECEIPT + RB_JOB_ID_MAX]; /* the field that goes with it */
 };
 
 /* False when nobody was told. Where nothing is noted, that is whom the job names. */

@@ -183,7 +183,8 @@ static void unmark(struct dead *dead, struct rb_text member) {
     const struct rb_text get[] = {RB_TEXT("HGET"), meta, marker};
     const struct rb_text unwatch[] = {RB_TEXT("UNWATCH")};
     const struct rb_text multi[] = {RB_TEXT("MULTI")}, exec[] = {RB_TEXT("EXEC")};
-    const struct rb_text remove[] = {RB_TEXT("HDEL"), meta, marker};
+    const struct rb_text remove[] = {RB_TEXT("HDEL"), meta, marker,
+                                     rb_text_of(end.receipt)};
     rb_cli_ask(dead->cli, NULL, NULL, 2, watch);
     rb_cli_ask(dead->cli, on_marked, &marked, 3, get);
     rb_cli_settle(dead->cli);
@@ -192,7 +193,7 @@ static void unmark(struct dead *dead, struct rb_text member) {
         return;
     }
     rb_cli_ask(dead->cli, NULL, NULL, 1, multi);
-    rb_cli_ask(dead->cli, NULL, NULL, 3, remove);
+    rb_cli_ask(dead->cli, NULL, NULL, 4, remove);
     rb_cli_ask(dead->cli, NULL, NULL, 1, exec);
 }
 

@@ -420,7 +420,7 @@ def test_a_dead_job_is_asked_for_again(redis, ringback, claim):
 
 
 @pytest.mark.parametrize("claim", ["lease", "blpop"])
-@pytest.mark.parametrize("marker, left", [("7-1", []), ("8-0", ["t:j"]), (None, [])])
+@pytest.mark.parametrize("marker, left", [("7-1", []), ("8-0", ["t:j", "r:j"]), (None, [])])
 def test_only_its_own_end_is_forgotten(redis, ringback, claim, marker, left):
     """Who retries what another has retried a moment ago must not forget how that ended."""
     job = '{"service":"x","id":"j"}'
@@ -428,7 +428,7 @@ def test_only_its_own_end_is_forgotten(redis, ringback, claim, marker, left):
     redis.client.zadd("ringback:dead", {f"{line}\n{job}": 1})
     meta = "ringback:ch:{user:7=a}:meta"
     if marker:
-        redis.client.hset(meta, "t:j", marker)
+        redis.client.hset(meta, mapping={"t:j": marker, "r:j": "7"})  # delivered, too
     done = ringback("dead", "retry", "j", settings={"worker": {"claim": claim}}, check=True)
     assert done.stdout == "1 queued again\n" and redis.client.llen("ringback:retry:q") == 1
     assert redis.client.hkeys(meta) == left

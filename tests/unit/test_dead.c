@@ -105,6 +105,8 @@ static void check_end(struct rb_text channel, struct rb_stream_id id, const char
     if (meta) {
         assert_true(rb_text_is(rb_key_text(&end.meta), meta));
         assert_string_equal(end.marker, marker);
+        assert_string_equal(end.receipt + 2, marker + 2);
+        assert_memory_equal(end.receipt, RB_META_RECEIPT, 2);
     }
     rb_buffer_fini(&member);
 }
