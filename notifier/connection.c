@@ -65,6 +65,7 @@ static void put_in_turn(struct rb_connection *c) {
     c->turn_next = NULL;
     *server->turn_last = c;
     server->turn_last = &c->turn_next;
+    server->turn_count++;
 }
 
 static void watch(struct rb_connection *c) {
@@ -224,14 +225,17 @@ static void flush(struct rb_connection *c) {
         c->role->drained(c);
 }
 
+void rb_connection_relieve(struct rb_connection *c) {
+    if (c->queued && !c->blocked && !c->doomed && !c->closing)
+        flush(c);
+}
+
 enum rb_status rb_connection_push(struct rb_connection *c, struct rb_bytes *bytes) {
     size_t max = (size_t)c->server->settings->notifier.max_queue;
     if (c->doomed || c->closing)
         return RB_OK;
-    /* Much has come for it since it was written to: is it slow, or are we? */
-    if (c->queued && !c->blocked &&
-        (rb_out_frames(c->out) >= LONG || rb_out_bytes(c->out) > max / 2))
-        flush(c);
+    if (rb_out_frames(c->out) >= LONG || rb_out_bytes(c->out) > max / 2)
+        rb_connection_relieve(c);
     size_t queued = rb_out_bytes(c->out);
     if (queued > max / 2 && queued + bytes->len > max)
         return RB_TOO_LARGE;
@@ -241,9 +245,23 @@ enum rb_status rb_connection_push(struct rb_connection *c, struct rb_bytes *byte
     return rb_out_add(&c->out, bytes);
 }
 
+/* Who waited when a round began has been written to when as many have: what was gathered
+ * before it waits no more. */
+static void note_written(struct rb_server *server, size_t count) {
+    server->turn_count -= count;
+    if (count < server->round_left) {
+        server->round_left -= count;
+        return;
+    }
+    server->round_left = server->turn_count;
+    server->gathered_before = server->turn_count > 0 ? server->gathered : 0;
+    server->gathered = 0;
+}
+
 bool rb_connections_turn(struct rb_server *server) {
     struct rb_connection *c;
-    for (int i = 0; i < AT_ONCE && (c = server->turn_first); i++) {
+    size_t count = 0;
+    for (; count < AT_ONCE && (c = server->turn_first); count++) {
         server->turn_first = c->turn_next;
         if (!server->turn_first)
             server->turn_last = &server->turn_first;
@@ -262,6 +280,7 @@ bool rb_connections_turn(struct rb_server *server) {
         else if ((c->queued && !c->blocked) || (c->closing && !c->shut && !c->out))
             flush(c);
     }
+    note_written(server, count);
     return server->turn_first != NULL;
 }
 
@@ -308,6 +327,8 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events) {
     if (c->doomed)
         return;
     if (events & EV_WRITE) {
+        if (!c->blocked) /* known already: nobody looks again before its turn */
+            watch(c);
         c->blocked = false;
         c->queued = true;
         put_in_turn(c);

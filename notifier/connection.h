@@ -108,6 +108,9 @@ bool rb_connection_secure(struct rb_connection *c);
  * is queued to a doomed or closing connection (RB_OK). */
 RB_MUST_CHECK enum rb_status rb_connection_push(struct rb_connection *c,
                                                 struct rb_bytes *bytes);
+/* Before a client is judged by what waits for it: is it slow, or are we? What it has not
+ * been sent yet is written, which may doom it. */
+void rb_connection_relieve(struct rb_connection *c);
 /* Copies; no ceiling: for heads, and frames whose number and size we choose. Dooms the
  * connection when out of memory. */
 void rb_connection_send(struct rb_connection *c, struct rb_text bytes);

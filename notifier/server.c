@@ -89,9 +89,8 @@ static void on_more(struct ev_loop *loop, ev_idle *idle, int events) {
 /* What is left to be written goes on after a look at what came meanwhile. Redis is heard
  * too, as long as what waits is bounded. */
 static void go_on(struct rb_server *server, bool more) {
-    if (!more)
-        server->gathered = 0;
-    rb_feed_rest(server->feed, server->gathered > GATHER_BYTES);
+    size_t gathered = server->gathered + server->gathered_before;
+    rb_feed_rest(server->feed, more && gathered > GATHER_BYTES);
     if (more)
         ev_idle_start(server->loop, &server->private->more);
     else

@@ -81,7 +81,8 @@ struct rb_server {
     struct rb_slab *connections;
     struct rb_slab *subscriptions;
     struct rb_connection *turn_first, **turn_last; /* to be flushed or reaped */
-    size_t gathered; /* bytes that were kept for them since there were none */
+    size_t turn_count, round_left;    /* of those; until all who waited had their turn */
+    size_t gathered, gathered_before; /* bytes kept for them in this round, before it */
     struct rb_http_parser *spare_parsers[2][8]; /* by side: a request takes one */
     unsigned spare_parser_count[2];
     struct rb_address_count *addresses; /* NULL: no limit by address */

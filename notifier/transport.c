@@ -42,7 +42,9 @@ void rb_transport_failed(struct rb_subscription *subscription) {
 
 bool rb_transport_full(const struct rb_subscription *subscription) {
     struct rb_connection *c = subscription->owner;
-    bool full = rb_connection_full(c);
+    if (rb_connection_full(c))
+        rb_connection_relieve(c);
+    bool full = rb_connection_full(c) && !c->doomed;
     c->held_back = c->held_back || full;
     return full;
 }

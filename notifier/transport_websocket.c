@@ -27,8 +27,10 @@ void rb_websocket_send(struct rb_connection *c, enum rb_ws_opcode opcode,
     struct rb_buffer *out = &c->server->scratch;
     /* Who makes us answer and does not read the answers is a slow reader too. A few
      * frames beyond the bound are one large event and what was said meanwhile. */
-    if (rb_connection_queued(c) > (size_t)c->server->settings->notifier.max_queue &&
-        rb_out_frames(c->out) > FRAMES_BEYOND) {
+    size_t max = (size_t)c->server->settings->notifier.max_queue;
+    if (rb_connection_queued(c) > max)
+        rb_connection_relieve(c);
+    if (rb_connection_queued(c) > max && rb_out_frames(c->out) > FRAMES_BEYOND) {
         rb_connection_doom(c, RB_COUNT_CLOSED_SLOW, "does not read the answers");
         return;
     }
