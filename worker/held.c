@@ -197,6 +197,7 @@ void rb_held_give_back(struct rb_flight *f) {
 
 void rb_held_decline(struct rb_worker *w, uint64_t number) {
     batch_add(&w->held->returned, number);
+    rb_claims_poke(w); /* the queues are not empty */
 }
 
 static bool is_idle(const struct rb_worker *w) {
