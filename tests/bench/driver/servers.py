@@ -48,7 +48,7 @@ def node_ws(stage, processes=1):
 class Nchan(Server):
     """Publishes by HTTP: what it keeps in Redis has a form of its own."""
 
-    def publish(self, kind, channels, total, size, rate=0, first=0):
+    def publish(self, kind, channels, total, size, rate=0, first=0, run=1):
         return self.stage.run(
             "bench_publisher_http", self.port, "/pub/bench:", channels, total, size, rate
         )
