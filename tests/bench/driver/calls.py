@@ -137,6 +137,10 @@ def one_job_floor(stage):
     return stage.run("bench_one_job", stage.redis.socket, "redis", stage.scaled(1200))
 
 
+def one_job_bullmq(stage):
+    return peers.bullmq_one_job(stage, stage.service(0), stage.scaled(1200))
+
+
 SCENARIOS = [
     Scenario(
         "jobs-fast",
@@ -189,6 +193,7 @@ SCENARIOS = [
         ours=one_job,
         floor=one_job_floor,
         floor_name="BLPOP loop",
+        peers={"BullMQ": one_job_bullmq},
     ),
     Scenario(
         "one-job-browser",

@@ -50,6 +50,15 @@ def bullmq(stage, url, in_flight):
     return process, "bull:bench:wait", add
 
 
+def bullmq_one_job(stage, url, jobs):
+    """BullMQ's own way to hear of a result, one job after the other."""
+    bullmq(stage, url, 1)
+    words = [shutil.which("node"), SCRIPTS / "bullmq.js", "time", stage.redis.socket, str(jobs)]
+    env = {**os.environ, "NODE_PATH": str(NPM / "node_modules")}
+    done = subprocess.run(words, check=True, timeout=120, env=env, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)
+
+
 def sidekiq(stage, url, in_flight):
     program = shutil.which("sidekiq")
     if not program:

@@ -2,9 +2,10 @@
 //
 //     node bullmq.js work REDIS_SOCKET URL CONCURRENCY     prints "ready"
 //     node bullmq.js add REDIS_SOCKET JOBS
+//     node bullmq.js time REDIS_SOCKET JOBS                one after the other, as one_job.c does
 "use strict";
 const http = require("http");
-const { Queue, Worker } = require("bullmq");
+const { Queue, QueueEvents, Worker } = require("bullmq");
 
 const [, , verb, path, what, concurrency] = process.argv;
 const connection = { path, maxRetriesPerRequest: null };
@@ -30,8 +31,32 @@ async function add(jobs) {
   await queue.close();
 }
 
+// From right before a job is added until its event is heard; prints one line of JSON.
+async function time(jobs) {
+  const WARM_UP = 50, PAUSE_MS = 2;
+  const queue = new Queue("bench", { connection });
+  const events = new QueueEvents("bench", { connection });
+  const took = [];
+  let heard;
+  events.on("completed", ({ jobId }) => heard(jobId));
+  await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
+  for (let n = 0; n < WARM_UP + jobs; n++) {
+    const jobId = `one-${n}`;
+    const end = new Promise((resolve) => { heard = (id) => { if (id === jobId) resolve(); }; });
+    const begin = process.hrtime.bigint();
+    await Promise.all([queue.add("call", { n }, { jobId }), end]);
+    if (n >= WARM_UP) took.push(Number(process.hrtime.bigint() - begin) / 1000);
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+  took.sort((a, b) => a - b);
+  const share = (part) => Math.round(took[Math.floor(part * (took.length - 1))]);
+  console.log(JSON.stringify({ jobs, p50_us: share(0.5), p99_us: share(0.99) }));
+}
+
 if (verb === "add") {
   add(Number(what)).then(() => process.exit(0));
+} else if (verb === "time") {
+  time(Number(what)).then(() => process.exit(0));
 } else {
   const worker = new Worker("bench", (job) => call(`${what}?n=${job.data.n}`),
     { connection, concurrency: Number(concurrency) });
