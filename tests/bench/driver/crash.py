@@ -2,6 +2,8 @@
 
 import time
 
+from peers.process import wait_until
+
 from .scenario import Figure, Scenario, at_most
 
 LEASE_S = 3
@@ -21,8 +23,7 @@ def killed(stage):
     url = stage.service(200)
     stage.enqueue(jobs)
     worker = stage.worker(url, **settings)
-    while redis.llen("ringback:queue:default") > jobs / 2:
-        time.sleep(0.01)
+    wait_until(lambda: redis.llen("ringback:queue:default") <= jobs / 2, 60, "half of the jobs")
     worker.kill()
     begun = time.monotonic()
     held = [

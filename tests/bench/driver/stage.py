@@ -1,7 +1,10 @@
 """Everything that one measurement starts, in a folder of its own, ended when it is over."""
 
+import contextlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -88,6 +91,9 @@ class Stage:
             if process.popen.stdin and not process.popen.stdin.closed:
                 process.popen.stdin.close()
             process.kill()
+            for pid in process.children():  # those of nginx outlive a master that is killed
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         if kind:
             for process in self.processes.all:
                 if process.name != "redis" and process.log.strip():
